@@ -1,0 +1,141 @@
+"""
+Settings of a gateway and of a folder bridge: one TOML file each, every limit by name and unit.
+
+Unknown names are refused, so a misspelt setting never passes in silence.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+Positive = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
+
+
+class Tls(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a process finds its certificate chain, its key, and the CA it trusts (PEM files)."""
+
+    certificate: Path
+    key: Path
+    ca: Path
+    revocation_list: Path | None = None
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Every limit of the gateway."""
+
+    request_bytes_max: Positive = 64 * 1024
+    """Of one unary request."""
+    chunk_bytes_max: Positive = 1024 * 1024
+    """Of the data of one upload chunk."""
+    upload_bytes_max: Positive = 8 * 1024**3
+    line_bytes_max: Positive = 16 * 1024
+    """Of one line of a coverage file."""
+    refused_lines_reported_max: Positive = 10_000
+    matches_max: Positive = 16
+    """People one question may match."""
+    confirmation_days_back_max: NotNegative = 366 * 5
+    confirmation_days_ahead_max: NotNegative = 366
+    known_time_margin_ms: NotNegative = 2_000
+    lookup_deadline_ms: Positive = 10_000
+    """The gateway's own bound on a lookup; a caller's shorter deadline wins."""
+    upload_idle_s: Positive = 60
+    """An upload stream that sends nothing for so long is closed; it can be resumed."""
+    streams_per_connection_max: Positive = 1_000
+    connections_per_worker_max: Positive = 4_096
+    slice_lines_max: Positive = 200
+    """Lines of a file applied in one transaction."""
+    slice_ms_max: Positive = 50
+    """A slice that took longer is followed by a smaller one."""
+    access_group_records_max: Positive = 512
+    """Access records made durable by one sync."""
+    access_segment_bytes_max: Positive = 64 * 1024**2
+    drain_s_max: Positive = 10
+    """How long calls under way may go on after SIGTERM."""
+
+
+class Rules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What stands open in the references; see `gateway.domain.eligibility.Rules`."""
+
+    is_unnumbered_found_by_number: bool = True
+    is_unnumbered_found_by_card: bool = False
+    are_several_people_listed: bool = True
+    is_ticket_of_another_institution_enough: bool = True
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A gateway. `port` 0 takes a free one; `is_sandbox` allows the sandbox clock."""
+
+    data_dir: Path
+    tls: Tls
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    workers: Annotated[int, Meta(ge=1, le=64)] = 2
+    is_sandbox: bool = False
+    limits: Limits = Limits()
+    rules: Rules = Rules()
+
+
+class BridgeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """
+    A folder bridge of one institution, which is a client of the gateway like any other.
+
+    `result_encoding` is `request` (answer as asked), `utf-8` or `shift_jis`.
+    """
+
+    gateway: str
+    tls: Tls
+    institution_code: str
+    req: Path
+    res: Path
+    face: Path
+    work: Path
+    result_encoding: Annotated[str, Meta(pattern="^(request|utf-8|shift_jis)$")] = "request"
+    poll_ms: Positive = 100
+    settle_ms: Positive = 200
+    """A request counts as written once it is well formed and this long unchanged."""
+    half_written_wait_ms: Positive = 10_000
+    """A request that is not well formed is rejected once it is this long unchanged."""
+    request_bytes_max: Positive = 64 * 1024
+    requests_in_flight_max: Positive = 16
+    confirm_deadline_ms: Positive = 10_000
+
+
+def load_settings(path: Path) -> Settings:
+    """
+    Read a gateway's settings; relative paths are relative to the file.
+
+    Raises:
+        msgspec.ValidationError: For an unknown name or a value out of bounds.
+    """
+    return msgspec.convert(_rooted(path), Settings, strict=False)
+
+
+def load_bridge_settings(path: Path) -> BridgeSettings:
+    """Read a bridge's settings, as `load_settings`."""
+    return msgspec.convert(_rooted(path), BridgeSettings, strict=False)
+
+
+_PATHS = frozenset(
+    {"data_dir", "certificate", "key", "ca", "revocation_list", "req", "res", "face", "work"}
+)
+
+
+def _rooted(path: Path) -> dict[str, object]:
+    table = msgspec.toml.decode(path.read_bytes())
+    return _with_root(table, path.resolve().parent)
+
+
+def _with_root(table: dict[str, object], root: Path) -> dict[str, object]:
+    return {
+        name: _with_root(value, root)
+        if isinstance(value, dict)
+        else root / value
+        if name in _PATHS and isinstance(value, str)
+        else value
+        for name, value in table.items()
+    }

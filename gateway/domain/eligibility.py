@@ -1,0 +1,343 @@
+"""
+The question of the counter and its answer: is this person covered on that day, and why.
+
+`confirm` is the only decision function; the hot read and the read as of another time both end
+here. Sources: oqs-interface.md 4 (OQSCD006); insurer-lifecycle.md 2.3, 7.2 and 7.4;
+requirements R003-02, R003-03, R003-07, R003-08, R003-27.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum, IntEnum
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from gateway.domain.coverage import (
+    Coverage,
+    CoverState,
+    ElderlyCertificate,
+    Enrolment,
+    History,
+    LimitCertificate,
+    MedicalTicket,
+    VersionRef,
+)
+from gateway.domain.identifiers import InsuredId, PersonKey
+from gateway.domain.period import is_later
+
+
+class Validity(IntEnum):
+    """The official answer (資格有効性, OQSCD006)."""
+
+    VALID = 1
+    INVALID = 2
+    INVALID_NEWER_COVER = 3
+    NO_SUCH_COVER = 4
+    SEVERAL_PEOPLE = 5
+    VALID_UNREGISTERED = 6
+
+
+class Explanation(NamedTuple):
+    """Why, and what to do, in words for the desk."""
+
+    ja: str
+    en: str
+
+
+class Why(Enum):
+    """Which rule gave the answer; a program reads the name, the desk reads the explanation."""
+
+    COVER_HOLDS = Explanation("お尋ねの資格は有効です。", "The cover asked for holds on this day.")
+    COVER_LOST = Explanation(
+        "お尋ねの資格は喪失しています。ほかの有効な資格は登録されていません。"
+        "現在の保険を本人に確認してください。",
+        "The cover asked for was lost and no later one is registered. "
+        "Ask the person about their present insurance.",
+    )
+    COVER_NOT_BEGUN = Explanation(
+        "お尋ねの資格はこの日にはまだ始まっていません。",
+        "The cover asked for has not begun on this day.",
+    )
+    COVER_ON_NO_DAY = Explanation(
+        "お尋ねの資格は取得日と喪失日が同じため、有効な日がありません。",
+        "The cover asked for was acquired and lost on one day, so it holds on no day.",
+    )
+    NEWER_COVER = Explanation(
+        "お尋ねの資格は無効ですが、その後に取得した有効な資格があります。"
+        "新しい保険の資格を本人に確認してください。",
+        "The cover asked for does not hold, but one acquired later does. "
+        "Ask the person for the new insurance.",
+    )
+    NOTHING_MATCHES = Explanation(
+        "該当する資格がありません。番号と生年月日を確認してください。加入の届出が登録前の場合も"
+        "該当しません。資格確認書等で確認するか、申立書により通常の負担割合で受診できます。",
+        "No cover matches. Check the numbers and the birth date; a filing that is not registered "
+        "yet does not match either. Use a certificate, or the patient's declaration.",
+    )
+    SEVERAL_PEOPLE = Explanation(
+        "複数の人が該当します。枝番を確認して照会し直してください。",
+        "Several people match. Ask again with the branch number.",
+    )
+    TICKET_MISSING = Explanation(
+        "医療扶助は有効ですが、この月の医療券・調剤券が登録されていません。"
+        "福祉事務所に確認してください。",
+        "Medical assistance holds, but no ticket is registered for this month. "
+        "Ask the welfare office.",
+    )
+    CARD_UNKNOWN = Explanation(
+        "マイナンバーカードで確認できる資格がありません。登録の完了を待つか、資格確認書等で"
+        "確認してください。",
+        "No cover can be seen by this card. Wait until it is registered, or use a certificate.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What stands open in the references, each as a named setting."""
+
+    version: str = "2026-04"
+    is_unnumbered_found_by_number: bool = True
+    """A cover without a My Number answers by number (insurer-lifecycle.md 7.2, gap G4)."""
+    is_unnumbered_found_by_card: bool = False
+    """... and by card it does not (R003-27)."""
+    are_several_people_listed: bool = True
+    """With validity 5 the result lists each match (oqs-interface.md 2.2, ResultList)."""
+    is_ticket_of_another_institution_enough: bool = True
+    """A ticket that names another institution makes medical assistance valid; the clinic sees
+    the institution's name on it (oqs-interface.md 2.3, DesignatedMedicalInstitutionFlag)."""
+
+
+class ByNumber(Struct, frozen=True):
+    """A question by what the card shows (被保険者証情報, reference classification 2)."""
+
+    insured_id: InsuredId
+    birth_date: date
+    on: date
+    is_limit_consented: bool = False
+    institution_code: str = ""
+
+
+class ByCard(Struct, frozen=True):
+    """A question by My Number card (reference classification 1): who is known, the cover is not."""
+
+    person_key: PersonKey
+    on: date
+    is_limit_consented: bool = False
+    institution_code: str = ""
+
+
+Query = ByNumber | ByCard
+
+
+class Shown(Struct, frozen=True):
+    """A cover in an answer, with the certificates of that day the caller may see."""
+
+    person_key: PersonKey
+    coverage: Coverage
+    elderly: ElderlyCertificate | None
+    limit: LimitCertificate | None
+    tickets: tuple[MedicalTicket, ...]
+
+
+class Confirmation(Struct, frozen=True):
+    """
+    The answer.
+
+    `shown` is empty for validity 4. `decided_by` names the versions the rule looked at last;
+    `people` are those the answer is about, for the access record.
+    """
+
+    validity: Validity
+    why: Why
+    shown: tuple[Shown, ...]
+    decided_by: tuple[VersionRef, ...]
+    people: tuple[PersonKey, ...]
+    person_version: int = 0
+
+
+class _Match(NamedTuple):
+    history: History
+    enrolment: Enrolment
+    coverage: Coverage
+
+
+def confirm(people: Sequence[History], query: Query, rules: Rules) -> Confirmation:
+    """
+    Decide whether the person asked for is covered on the day asked for.
+
+    Asked by number, the cover asked for answers; asked by card, the cover acquired last. Cover
+    counts from its acquisition date up to, not including, its loss date. Two insurers may both
+    cover a day, because nothing stops an old insurer from being late. Suspended and cancelled
+    covers read as none.
+
+    Args:
+        people: The histories among which to look; those that do not match are ignored, so a
+            store may give more than it must.
+
+        query: Who is meant, by which route, on which day, and what may be shown.
+
+        rules: The named settings for what the references leave open.
+
+    Returns:
+        The validity, why, the covers to show and the versions that decided.
+    """
+    matches = [match for history in people for match in _matching(history, query, rules)]
+    if not matches:
+        why = Why.NOTHING_MATCHES if isinstance(query, ByNumber) else Why.CARD_UNKNOWN
+        return Confirmation(Validity.NO_SUCH_COVER, why, (), (), ())
+    if len({match.history.person_key for match in matches}) > 1:
+        return _several(matches, query, rules)
+    chosen = _chosen(matches, query.on)
+    if chosen.coverage.period.holds_on(query.on):
+        return _holds(chosen, query, rules)
+    if isinstance(query, ByNumber) and (newer := _newer(chosen, query.on)) is not None:
+        return _answer(Validity.INVALID_NEWER_COVER, Why.NEWER_COVER, chosen, query, (newer,))
+    period = chosen.coverage.period
+    if period.is_empty:
+        why = Why.COVER_ON_NO_DAY
+    elif period.begins_after(query.on):
+        why = Why.COVER_NOT_BEGUN
+    else:
+        why = Why.COVER_LOST
+    return _answer(Validity.INVALID, why, chosen, query)
+
+
+def _matching(history: History, query: Query, rules: Rules) -> list[_Match]:
+    match query:
+        case ByNumber(insured_id=insured_id, birth_date=birth_date):
+            return [
+                _Match(history, enrolment, coverage)
+                for enrolment in history.enrolments
+                if enrolment.is_numbered or rules.is_unnumbered_found_by_number
+                for coverage in enrolment.covers
+                if coverage.state is CoverState.REGISTERED
+                and coverage.birth_date == birth_date
+                and insured_id.names(coverage.insured_id)
+            ]
+        case ByCard(person_key=person_key):
+            return [
+                _Match(history, enrolment, coverage)
+                for enrolment in history.enrolments
+                if history.person_key == person_key
+                if enrolment.is_numbered or rules.is_unnumbered_found_by_card
+                for coverage in enrolment.covers
+                if coverage.state is CoverState.REGISTERED
+                and not coverage.insured_id.insurer_number.is_medical_assistance
+            ]
+
+
+def _chosen(matches: Sequence[_Match], on: date) -> _Match:
+    """The cover that holds on the day, else the last that began by then, else the next to begin."""
+
+    def rank(match: _Match) -> tuple[bool, bool, int, int]:
+        period = match.coverage.period
+        begun = not period.begins_after(on)
+        start = period.start.toordinal()
+        return (
+            period.holds_on(on),
+            begun,
+            start if begun else -start,
+            match.coverage.recorded_time,
+        )
+
+    return matches[0] if len(matches) == 1 else max(matches, key=rank)
+
+
+def _newer(asked: _Match, on: date) -> _Match | None:
+    """
+    Another cover of the person that was acquired later and holds on the day.
+
+    Later means by acquisition date. A cover that begins where an empty one was lost is later too.
+    Medical assistance is no newer insurance.
+    """
+    period = asked.coverage.period
+    found = [
+        _Match(asked.history, enrolment, coverage)
+        for enrolment in asked.history.enrolments
+        for coverage in enrolment.covers
+        if coverage.is_visible
+        and coverage.period.holds_on(on)
+        and not coverage.insured_id.insurer_number.is_medical_assistance
+        and (
+            is_later(coverage.period.start, period.start)
+            or (period.is_empty and coverage.period.start == period.start)
+        )
+    ]
+    return max(found, key=lambda match: match.coverage.period.start) if found else None
+
+
+def _holds(chosen: _Match, query: Query, rules: Rules) -> Confirmation:
+    if chosen.coverage.insured_id.insurer_number.is_medical_assistance and not _tickets(
+        chosen.coverage, query, rules
+    ):
+        return _answer(Validity.VALID_UNREGISTERED, Why.TICKET_MISSING, chosen, query)
+    return _answer(Validity.VALID, Why.COVER_HOLDS, chosen, query)
+
+
+def _tickets(coverage: Coverage, query: Query, rules: Rules) -> list[MedicalTicket]:
+    month = f"{query.on:%Y%m}"
+    return [
+        ticket
+        for ticket in coverage.tickets
+        if ticket.month == month
+        and (
+            rules.is_ticket_of_another_institution_enough
+            or ticket.institution_code in ("", query.institution_code)
+        )
+    ]
+
+
+def _answer(
+    validity: Validity, why: Why, chosen: _Match, query: Query, others: Sequence[_Match] = ()
+) -> Confirmation:
+    return Confirmation(
+        validity,
+        why,
+        (_shown(chosen, query),),
+        tuple(_ref(match) for match in (chosen, *others)),
+        (chosen.history.person_key,),
+        chosen.history.version,
+    )
+
+
+def _several(matches: Sequence[_Match], query: Query, rules: Rules) -> Confirmation:
+    people: dict[PersonKey, list[_Match]] = {}
+    for match in matches:
+        people.setdefault(match.history.person_key, []).append(match)
+    chosen = [_chosen(found, query.on) for found in people.values()]
+    return Confirmation(
+        Validity.SEVERAL_PEOPLE,
+        Why.SEVERAL_PEOPLE,
+        tuple(_shown(match, query) for match in chosen) if rules.are_several_people_listed else (),
+        tuple(_ref(match) for match in chosen),
+        tuple(people),
+    )
+
+
+def _ref(match: _Match) -> VersionRef:
+    coverage = match.coverage
+    return VersionRef(
+        match.enrolment.enrollee_key,
+        coverage.cover_no,
+        coverage.version_no,
+        coverage.recorded_time,
+    )
+
+
+def _shown(match: _Match, query: Query) -> Shown:
+    coverage = match.coverage
+    on = query.on
+    month = f"{on:%Y%m}"
+    return Shown(
+        match.history.person_key,
+        coverage,
+        next((c for c in coverage.elderly if c.validity.holds_on(on)), None),
+        next((c for c in coverage.limits if c.validity.holds_on(on)), None)
+        if query.is_limit_consented
+        else None,
+        tuple(ticket for ticket in coverage.tickets if ticket.month == month),
+    )

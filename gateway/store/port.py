@@ -1,0 +1,259 @@
+"""
+What the rest of the house asks of a store: the contract, in docstrings.
+
+Data goes in and out in whole pieces: a writer loads what a slice of changes concerns, decides
+purely, and commits one `Batch`. There is exactly one writer, so nothing moves between the two.
+Facts are versions: nothing is updated in place but the closing of a version by the next.
+Sources: house 10 and 11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from enum import IntEnum
+from typing import NewType, Protocol
+
+from gateway.domain.access import AccessRecord
+from gateway.domain.coverage import Coverage, Enrolment, History
+from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
+from gateway.domain.individual_number import IndividualNumber
+from gateway.domain.period import Instant
+
+UploadKey = NewType("UploadKey", bytes)
+"""Digest of insurer number and request id, 16 bytes."""
+
+
+class Reading(Protocol):
+    """What a lookup needs."""
+
+    async def matching(
+        self, key: LookupKey, birth_date: date, people_max: int
+    ) -> Sequence[History]:
+        """
+        Give the last known history of each person with an enrollee under this key and birth date.
+
+        An index only: a history may hold no cover that still matches; `confirm` decides. Each
+        person comes once, in order of person key.
+
+        Raises:
+            TooMuch: `TOO_MANY_MATCHES` for more people than `people_max`.
+            Unavailable: `STORE_UNAVAILABLE`.
+        """
+
+    async def matching_known_at(
+        self, key: LookupKey, birth_date: date, known: Instant, people_max: int
+    ) -> Sequence[History]:
+        """
+        The same as it was believed at an instant, inclusive of what was recorded at it.
+
+        A version counts if `recorded_time <= known < superseded_time`. `History.version` is 0.
+        Enrolments without a cover known then, and people without enrolments, are left out.
+        """
+
+    async def history_of(self, person_key: PersonKey) -> History | None:
+        """Give the last known history of a person; None for a key never used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enrollee:
+    """An insurer's enrollee as last known: every cover, and the person they are linked to."""
+
+    insurer_number: InsurerNumber
+    person_key: PersonKey
+    enrolment: Enrolment
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """
+    What a slice of changes concerns.
+
+    `enrollees` holds every enrollee under the keys asked for and, for each of their people and
+    the people asked for, every enrollee of that person. `person_versions` gives the version of
+    each such person's history, 0 for one that has none yet.
+    """
+
+    enrollees: tuple[Enrollee, ...]
+    person_versions: dict[PersonKey, int]
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """A version of a cover to be remembered; it closes the version before it, if there is one."""
+
+    enrollee_key: EnrolleeKey
+    insurer_number: InsurerNumber
+    coverage: Coverage
+    upload_key: UploadKey
+    line_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewLink:
+    """
+    That an enrollee is a person, from the batch's recorded time on.
+
+    `replaces` is the person of the link this one closes; None for a new enrollee. It may be the
+    same person when only `is_numbered` changes.
+    """
+
+    enrollee_key: EnrolleeKey
+    person_key: PersonKey
+    is_numbered: bool
+    replaces: PersonKey | None
+
+
+@dataclass(frozen=True, slots=True)
+class LookupRow:
+    """Under which key and birth date an enrollee is found, and the person to show. Upserted."""
+
+    key: LookupKey
+    birth_date: date
+    enrollee_key: EnrolleeKey
+    person_key: PersonKey
+
+
+class UploadState(IntEnum):
+    """How far an upload has come; uploads that are still being received live in the spool only."""
+
+    RECEIVED = 2
+    APPLIED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """
+    An upload, or a single change (then without a spool file), and how far it is applied.
+
+    `lines_read` and `bytes_done` tell where applying continues after a restart: the header and
+    `lines_read` lines are done, and `bytes_done` is the offset of the next line.
+    """
+
+    upload_key: UploadKey
+    insurer_number: InsurerNumber
+    request_id: str
+    state: UploadState
+    size_bytes: int
+    digest: bytes
+    """SHA-256 of the whole file, or of the change: the same request id must come with it."""
+    received_time: Instant
+    applied_time: Instant | None = None
+    encoding: str = ""
+    bytes_done: int = 0
+    lines_read: int = 0
+    lines_applied: int = 0
+    lines_unchanged: int = 0
+    lines_refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedLine:
+    """A line that was refused: `line_number` counts the header as 1; `column` may be empty."""
+
+    line_number: int
+    column: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """
+    What one transaction writes; all of it or nothing.
+
+    Versions of one cover come in order. `histories` replaces the projection of each person whose
+    facts or links changed, so that a lookup after the commit sees the change.
+    """
+
+    recorded_time: Instant
+    versions: list[NewVersion] = field(default_factory=list)
+    links: list[NewLink] = field(default_factory=list)
+    lookups: list[LookupRow] = field(default_factory=list)
+    histories: list[History] = field(default_factory=list)
+    upload: Upload | None = None
+    """Inserted or replaced by its key."""
+    refused_lines: list[RefusedLine] = field(default_factory=list)
+    """Of `upload`."""
+
+
+class Writing(Reading, Protocol):
+    """What the one writer needs."""
+
+    async def load(self, keys: Collection[LookupKey], people: Collection[PersonKey]) -> Loaded:
+        """Give what changes under these keys, or of these people, concern."""
+
+    async def commit(self, batch: Batch) -> None:
+        """
+        Write a batch durably. When this returns, a power cut does not lose it.
+
+        Raises:
+            Unavailable: `STORE_UNAVAILABLE`; then nothing was written.
+        """
+
+    async def last_recorded_time(self) -> Instant:
+        """The latest `recorded_time` ever committed, 0 for an empty store."""
+
+    async def upload(self, upload_key: UploadKey) -> Upload | None:
+        """Give an upload, or None."""
+
+    async def unapplied_uploads(self) -> Sequence[Upload]:
+        """Give the uploads that are received and not applied, oldest first."""
+
+    async def refused_lines(self, upload_key: UploadKey, lines_max: int) -> Sequence[RefusedLine]:
+        """Give the refused lines of an upload by line number, at most `lines_max`."""
+
+
+class Vault(Protocol):
+    """The only place a My Number is kept: a keyed digest to match, a ciphertext to repair."""
+
+    async def person_of(self, number: IndividualNumber, if_new: PersonKey) -> PersonKey:
+        """
+        Give the person a number belongs to; a number never seen becomes `if_new`, durably.
+
+        Asking again gives the same person, over restarts and key rotation too.
+        """
+
+    async def holds(self, person_key: PersonKey, number: IndividualNumber) -> bool:
+        """Whether a person's number is this one."""
+
+
+class Accesses(Protocol):
+    """Where looks at personal data are recorded."""
+
+    async def record(self, record: AccessRecord) -> str:
+        """
+        Append a record and return its id when it is durable.
+
+        Records are made durable in groups; the call returns after the sync of its group.
+        """
+
+
+class Spool(Protocol):
+    """
+    Keeps the bytes of uploads until they are applied, encrypted, because files hold My Numbers.
+
+    One upload is written by one task at a time.
+    """
+
+    async def durable_offset(self, upload_key: UploadKey) -> int:
+        """How many bytes of an upload are safe; 0 for an unknown one."""
+
+    async def append(self, upload_key: UploadKey, offset: int, data: bytes) -> int:
+        """
+        Add bytes that begin at `offset` and make them durable; return the new durable offset.
+
+        Bytes that are durable already are skipped.
+
+        Raises:
+            InvalidInput: `UPLOAD_OFFSET_WRONG` if there would be a gap.
+        """
+
+    async def digest(self, upload_key: UploadKey) -> bytes:
+        """SHA-256 of the bytes that are safe."""
+
+    async def read(self, upload_key: UploadKey, offset: int, bytes_max: int) -> bytes:
+        """Give up to `bytes_max` bytes from an offset; fewer only at the end."""
+
+    async def discard(self, upload_key: UploadKey) -> None:
+        """Forget an upload's bytes. Discarding twice is no error."""

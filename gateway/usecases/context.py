@@ -1,0 +1,38 @@
+"""All that is impure or configured, handed in: who calls, what time it is, how keys are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from msgspec import Struct
+
+from gateway.domain.period import Instant
+from gateway.domain.purpose import Role
+
+
+class Caller(Struct, frozen=True):
+    """
+    Who a certificate says is calling: a role, and the code that role is known by.
+
+    The code is an institution code, a zero-padded insurer number, or a name for the others.
+    """
+
+    role: Role
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One call: its caller, its moment, its method (`gateway.v1.Service/Method`)."""
+
+    caller: Caller
+    now: Instant
+    method: str
+
+
+NewKey = Callable[[], bytes]
+"""Makes a random 16-byte key."""
+
+Clock = Callable[[], Instant]
+"""Tells the time: the real one, or a sandbox's, which only moves forward."""

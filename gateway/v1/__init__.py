@@ -1,0 +1,1 @@
+"""The wire contract, generated from protos/gateway/v1; never edited."""
