@@ -62,7 +62,7 @@ class Door:
             The answer and the id of its access record, which is durable.
 
         Raises:
-            NotPermitted: With the reason of the first check that failed; recorded too.
+            NotPermitted: With the reason of the first check that failed, or as `look`; recorded.
         """
         request = Request(
             errand.purpose, context.caller.role, errand.operation, errand.data, errand.recipient
@@ -71,7 +71,11 @@ class Door:
         if reason is not None:
             await self._record(context, errand, Looked(None, "DENIED", reason))
             raise NotPermitted(reason)
-        looked = await look()
+        try:
+            looked = await look()
+        except NotPermitted as refusal:
+            await self._record(context, errand, Looked(None, "DENIED", refusal.reason))
+            raise
         return looked.answer, await self._record(context, errand, looked)
 
     async def _record(self, context: Context, errand: Errand, looked: Looked[Answer]) -> str:

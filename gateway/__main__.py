@@ -1,0 +1,5 @@
+"""`python -m gateway` is `onshi`."""
+
+from gateway.cli import main
+
+main()

@@ -1,0 +1,65 @@
+"""The folder process of one institution: a client of the gateway with the institution's key."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import grpc
+
+from gateway.app.child import run, say_ready
+from gateway.app.clock import real_clock
+from gateway.app.supervisor import stop_on_signals
+from gateway.config import BridgeSettings, Tls, load_bridge_settings
+from gateway.edges.folder import FolderBridge
+from gateway.observe import configure
+from gateway.v1.eligibility_pb2_grpc import EligibilityServiceStub
+
+CHANNEL: Final = (
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+)
+
+
+def secure_channel(address: str, tls: Tls) -> grpc.aio.Channel:
+    """Open a channel with mutual TLS."""
+    credentials = grpc.ssl_channel_credentials(
+        tls.ca.read_bytes(), tls.key.read_bytes(), tls.certificate.read_bytes()
+    )
+    return grpc.aio.secure_channel(address, credentials, CHANNEL)
+
+
+async def serve(settings: BridgeSettings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    """Answer what is dropped into the folders until told to stop."""
+    for folder in (settings.req, settings.res, settings.face, settings.work):
+        folder.mkdir(parents=True, exist_ok=True)
+    async with secure_channel(settings.gateway, settings.tls) as channel:
+        bridge = FolderBridge(EligibilityServiceStub(channel), settings, real_clock)
+        ready()
+        await bridge.run(stop)
+
+
+def run_alone(config: Path) -> None:
+    """Run as a service of its own, until SIGTERM or SIGINT."""
+    configure("bridge")
+    settings = load_bridge_settings(config)
+
+    async def main() -> None:
+        await serve(settings, stop_on_signals(), lambda: None)
+
+    asyncio.run(main())
+
+
+def main() -> None:
+    """Run as `python -m gateway.app.bridge CONFIG`."""
+    configure("bridge")
+    settings = load_bridge_settings(Path(sys.argv[1]))
+    run(lambda stop: serve(settings, stop, say_ready))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""What worker and writer build alike from settings: clock, rules, limits, credentials."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import grpc
+
+from gateway.app.clock import SandboxClock, real_clock
+from gateway.app.layout import DataDir
+from gateway.config import Settings, Tls
+from gateway.domain import eligibility
+from gateway.pki import RevocationList
+from gateway.usecases.confirm_eligibility import LookupLimits
+from gateway.usecases.context import Clock
+
+
+def clock_of(settings: Settings) -> Clock:
+    """The real clock, or the sandbox's where the settings allow it."""
+    return SandboxClock(DataDir(settings.data_dir).clock) if settings.is_sandbox else real_clock
+
+
+def rules_of(settings: Settings) -> eligibility.Rules:
+    """The named settings for what the references leave open."""
+    said = settings.rules
+    return eligibility.Rules(
+        is_unnumbered_found_by_number=said.is_unnumbered_found_by_number,
+        is_unnumbered_found_by_card=said.is_unnumbered_found_by_card,
+        are_several_people_listed=said.are_several_people_listed,
+        is_ticket_of_another_institution_enough=said.is_ticket_of_another_institution_enough,
+    )
+
+
+def lookup_limits_of(settings: Settings) -> LookupLimits:
+    """The limits of a lookup."""
+    limits = settings.limits
+    return LookupLimits(
+        limits.confirmation_days_back_max,
+        limits.confirmation_days_ahead_max,
+        limits.matches_max,
+        limits.known_time_margin_ms,
+    )
+
+
+def new_life() -> str:
+    """A name for one run of one process; its access records carry it."""
+    return secrets.token_hex(8)
+
+
+class Credentials:
+    """
+    Server credentials that are read again when their files change, and the revocation list.
+
+    A new certificate or list takes effect with the next handshake or call, without a restart.
+    """
+
+    def __init__(self, tls: Tls) -> None:
+        self._tls = tls
+        self._stamp = self._stamps()
+        self._revocations: RevocationList | None = None
+        self._revocations_stamp = 0
+        self.refresh()
+
+    def server(self) -> grpc.ServerCredentials:
+        """Mutual TLS only: a caller without a certificate of our CA never reaches a method."""
+        return grpc.dynamic_ssl_server_credentials(
+            self._configuration(), self._fetch, require_client_authentication=True
+        )
+
+    def revocations(self) -> RevocationList | None:
+        """The list in force; None if the settings name none."""
+        return self._revocations
+
+    def refresh(self) -> None:
+        """Read the revocation list again if its file changed."""
+        path = self._tls.revocation_list
+        if path is None:
+            return
+        stamp = path.stat().st_mtime_ns
+        if stamp != self._revocations_stamp:
+            self._revocations = RevocationList.load(path)
+            self._revocations_stamp = stamp
+
+    def _stamps(self) -> tuple[int, ...]:
+        tls = self._tls
+        return tuple(path.stat().st_mtime_ns for path in (tls.certificate, tls.key, tls.ca))
+
+    def _configuration(self) -> grpc.ServerCertificateConfiguration:
+        tls = self._tls
+        pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
+        return grpc.ssl_server_certificate_configuration([pair], tls.ca.read_bytes())
+
+    def _fetch(self) -> Any:
+        """What grpc asks before each handshake: a new configuration, or None for the old one."""
+        stamp = self._stamps()
+        if stamp == self._stamp:
+            return None
+        self._stamp = stamp
+        return self._configuration()

@@ -1,0 +1,62 @@
+"""Where a gateway keeps its things: one data directory, every path named once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+WRITER_SOCKET = "run/writer.sock"
+"""Relative, because a Unix socket's path may be 107 bytes at most: processes work in the data
+directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """The paths under a data directory."""
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        """Facts, links and projections."""
+        return self.root / "gateway.db"
+
+    @property
+    def vault(self) -> Path:
+        """My Numbers, encrypted, in a file of their own."""
+        return self.root / "vault.db"
+
+    @property
+    def keys(self) -> Path:
+        """Keys of vault and spool, for their owner's eyes only."""
+        return self.root / "keys"
+
+    @property
+    def spool(self) -> Path:
+        """Uploads until they are applied, encrypted."""
+        return self.root / "spool"
+
+    @property
+    def access(self) -> Path:
+        """Access records, one folder per process life."""
+        return self.root / "access"
+
+    @property
+    def trail(self) -> Path:
+        """The index over access records, with the anchors of their chains."""
+        return self.root / "trail.db"
+
+    @property
+    def clock(self) -> Path:
+        """The sandbox clock's offset."""
+        return self.root / "clock"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one supervisor of this directory."""
+        return self.root / "lock"
+
+    def make(self) -> None:
+        """Create the directory and its closed folders."""
+        for folder in (self.root, self.keys, self.spool, self.access, self.root / "run"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)

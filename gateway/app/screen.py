@@ -1,0 +1,123 @@
+"""What a person sees on the terminal; data goes to standard output as it is, tables by rich."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from gateway.app.ask import Outcome
+from gateway.app.sandbox import INSTITUTION_CODE, Sandbox
+from gateway.app.supervisor import Gateway
+from gateway.store.trail import TrailReport
+from gateway.v1.types_pb2 import Coverage
+
+TABLE_WIDTH_MIN = 160
+VALIDITY_NAMES = {
+    1: "有効 valid",
+    2: "無効 invalid",
+    3: "無効・新しい資格あり newer cover",
+    4: "該当資格なし no such cover",
+    5: "複数該当 several people",
+    6: "有効・未登録 ticket missing",
+}
+
+
+def print_ready(sandbox: Sandbox, gateway: Gateway) -> None:
+    """Say where everything is, and three commands to try."""
+    root = sandbox.root
+    example = "--insurer 06139992 --symbol 1234 --number 5678 --branch 01 --birth-date 1985-04-01"
+    institution = sandbox.party("institution")
+    Console(soft_wrap=True, highlight=False).print(
+        f"""
+Onshi Gateway sandbox (模擬環境 / a simulation: no live system, no real person)
+  gateway       {gateway.address}  (gRPC, mutual TLS, health, reflection)
+  certificates  {sandbox.certificates}
+  folders       {sandbox.folders}/req  res  face   (institution {INSTITUTION_CODE})
+  description   {sandbox.description}
+
+Try, in another terminal:
+  onshi people --dir {root}
+  onshi confirm --dir {root} {example}
+  buf curl --cacert {institution["ca"]} --cert {institution["certificate"]} \
+--key {institution["key"]} https://{gateway.address} --list-methods
+
+Ctrl-C stops it."""
+    )
+
+
+def print_answer(outcome: Outcome) -> None:
+    """Show an answer as a clinic would read it, or why there is none."""
+    console = Console(soft_wrap=True, highlight=False)
+    answer = outcome.answer
+    if answer is None:
+        console.print(
+            f"{outcome.status} {outcome.reason}\n{outcome.advice_ja}\n{outcome.advice_en}"
+        )
+        return
+    console.print(f"資格有効性 {answer.validity}  {VALIDITY_NAMES[answer.validity]}", style="bold")
+    console.print(f"{answer.explanation_ja}\n{answer.explanation_en}")
+    for cover in answer.coverages:
+        console.print(_cover_table(cover))
+    versions = ", ".join(
+        f"cover {ref.cover_number} version {ref.version_number}" for ref in answer.decided_by
+    )
+    console.print(f"decided by: {versions or 'nothing on record'}")
+    console.print(f"access record: {answer.access_record_id}")
+
+
+def _cover_table(cover: Coverage) -> Table:
+    table = Table(show_header=False)
+    card = cover.insured_id
+    loss = _day(cover.loss_date) if cover.HasField("loss_date") else ""
+    for label, value in (
+        ("保険者 insurer", f"{card.insurer_number} {cover.insurer_name}"),
+        ("記号・番号・枝番", f"{card.symbol}・{card.number} ({card.branch})"),
+        ("氏名 name", f"{cover.name} {cover.name_kana}"),
+        ("生年月日 birth date", _day(cover.birth_date)),
+        ("資格取得 acquired", _day(cover.acquisition_date)),
+        ("資格喪失 lost", f"{loss} {cover.loss_reason}".strip()),
+        ("負担割合 ratio", f"{cover.copayment_ratio_percent} %"),
+    ):
+        if value and value != "0 %":
+            table.add_row(label, value)
+    return table
+
+
+def _day(day: Any) -> str:
+    return f"{day.year:04}-{day.month:02}-{day.day:02}"
+
+
+def print_people(persons: Sequence[Mapping[str, Any]]) -> None:
+    """List test persons."""
+    table = Table()
+    for heading in (
+        "id",
+        "insurer",
+        "symbol",
+        "number",
+        "br.",
+        "birth date",
+        "on",
+        "answer",
+        "note",
+    ):
+        table.add_column(heading, no_wrap=heading != "note")
+    keys = ("id", "insurer_number", "symbol", "number", "branch", "birth_date", "on")
+    for person in persons:
+        cells = [str(person[key]) for key in keys]
+        table.add_row(*cells, str(person["expected_validity"]), str(person["note"]))
+    console = Console()
+    console.width = max(console.width, TABLE_WIDTH_MIN)
+    console.print(table)
+
+
+def print_trail(report: TrailReport) -> bool:
+    """Say whether the chains hold."""
+    console = Console(highlight=False)
+    for problem in report.problems:
+        console.print(f"BROKEN {problem}")
+    console.print(f"{report.lives} chains, {report.records} records")
+    return not report.problems

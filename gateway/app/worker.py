@@ -1,0 +1,112 @@
+"""A read worker: answers lookups from the shared database, passes insurers' calls to the writer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from pathlib import Path
+from typing import Final
+
+import grpc
+
+from gateway.app.build import Credentials, clock_of, lookup_limits_of, new_life, rules_of
+from gateway.app.child import run, say_ready
+from gateway.app.clock import new_key
+from gateway.app.layout import WRITER_SOCKET, DataDir
+from gateway.config import Settings, load_settings
+from gateway.edges.rpc.eligibility import EligibilityService
+from gateway.edges.rpc.forwarding import ForwardedCoverageService
+from gateway.edges.rpc.identity import CertificateIdentity
+from gateway.edges.rpc.server import Bounds, Front, build_server
+from gateway.observe import configure
+from gateway.policy import published_policy
+from gateway.store.access_log import AccessLog
+from gateway.store.sqlite import SqliteReader
+from gateway.usecases.door import Door
+
+MESSAGE_OVERHEAD_BYTES: Final = 4096
+"""What an upload message may add to its chunk."""
+REFRESH_S: Final = 1.0
+"""How often the revocation list is looked at."""
+WRITER_CHANNEL: Final = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 500),
+)
+
+
+class Worker:
+    """One read worker, assembled but not yet serving."""
+
+    def __init__(self, settings: Settings) -> None:
+        data = DataDir(settings.data_dir)
+        limits = settings.limits
+        policy = published_policy()
+        self._settings = settings
+        self._credentials = Credentials(settings.tls)
+        self._accesses = AccessLog(
+            data.access,
+            new_life(),
+            group_records_max=limits.access_group_records_max,
+            segment_bytes_max=limits.access_segment_bytes_max,
+        )
+        self._store = SqliteReader(data.database)
+        self._writer = grpc.aio.insecure_channel(f"unix:{WRITER_SOCKET}", WRITER_CHANNEL)
+        self.front = Front(
+            CertificateIdentity(self._credentials.revocations),
+            self._accesses,
+            clock_of(settings),
+            new_key,
+            limits.request_bytes_max,
+            policy.version,
+        )
+        self.eligibility = EligibilityService(
+            self._store,
+            Door(policy, self._accesses),
+            rules_of(settings),
+            lookup_limits_of(settings),
+        )
+        self.server = build_server(
+            self.front,
+            (*self.eligibility.methods(), *ForwardedCoverageService(self._writer).methods()),
+            Bounds(
+                limits.chunk_bytes_max + MESSAGE_OVERHEAD_BYTES,
+                limits.streams_per_connection_max,
+                is_port_shared=True,
+            ),
+        )
+
+    async def serve(self, port: int, stop: asyncio.Event) -> None:
+        """Serve until told to stop, then let the calls under way end."""
+        self.server.server.add_secure_port(
+            f"{self._settings.host}:{port}", self._credentials.server()
+        )
+        await self.server.start()
+        say_ready()
+        while not stop.is_set():
+            self._credentials.refresh()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), REFRESH_S)
+        await self.server.stop(self._settings.limits.drain_s_max)
+        await self._writer.close()
+        await self._accesses.close()
+        await self._store.close()
+
+
+async def serve(settings: Settings, port: int, stop: asyncio.Event) -> None:
+    """Assemble a worker inside the event loop it will use, and serve."""
+    await Worker(settings).serve(port, stop)
+
+
+def main() -> None:
+    """Run as `python -m gateway.app.worker CONFIG PORT`."""
+    configure("worker")
+    config, port = sys.argv[1:]
+    settings = load_settings(Path(config))
+    run(lambda stop: serve(settings, int(port), stop))
+
+
+if __name__ == "__main__":
+    main()

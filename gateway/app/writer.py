@@ -1,0 +1,173 @@
+"""
+The one writer: owns the main database, the vault and the spool, and feeds the access trail.
+
+It is niced, so that bulk work never takes the CPU from lookups. Workers reach it over a Unix
+socket that only this user can open. A second writer waits until the first is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from gateway.app.build import clock_of, new_life
+from gateway.app.child import run, say_ready
+from gateway.app.clock import new_key
+from gateway.app.layout import WRITER_SOCKET, DataDir
+from gateway.app.worker import MESSAGE_OVERHEAD_BYTES
+from gateway.config import Limits, Settings, load_settings
+from gateway.edges.rpc.coverage import CoverageService
+from gateway.edges.rpc.identity import forwarded_identity
+from gateway.edges.rpc.server import Bounds, Front, RpcServer, build_server
+from gateway.formats.coverage_file import CoverageReader
+from gateway.observe import configure, log_bug
+from gateway.policy import published_policy
+from gateway.store.access_log import AccessLog
+from gateway.store.spool import FileSpool
+from gateway.store.sqlite import SqliteStore
+from gateway.store.trail import Trail
+from gateway.store.vault import SqliteVault
+from gateway.usecases.apply_uploads import Applier
+from gateway.usecases.context import Clock
+from gateway.usecases.desk import Desk
+from gateway.usecases.door import Door
+from gateway.usecases.upload_coverage import Receiver, UploadLimits
+
+NICENESS: Final = 10
+INDEX_S: Final = 1.0
+"""How often new access records are indexed and the heads of their chains anchored."""
+INDEXED_AT_ONCE_MAX: Final = 5_000
+LOCK_S_MAX: Final = 20.0
+LOCK_POLL_S: Final = 0.02
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until told to stop; ends between two slices of a file."""
+    data = DataDir(settings.data_dir)
+    limits = settings.limits
+    clock = clock_of(settings)
+    async with _alone(data.root / "writer.lock"):
+        accesses = AccessLog(
+            data.access,
+            new_life(),
+            group_records_max=limits.access_group_records_max,
+            segment_bytes_max=limits.access_segment_bytes_max,
+        )
+        store = SqliteStore(data.database)
+        vault = SqliteVault(data.vault, data.keys / "vault.json")
+        spool = FileSpool(data.spool, data.keys / "spool.json")
+        upload_limits = _upload_limits(limits)
+        desk = Desk(store, vault, new_key, clock)
+        applier = Applier(store, spool, desk, CoverageReader, upload_limits)
+        door = Door(published_policy(), accesses)
+        receiver = Receiver(store, spool, desk, door, upload_limits, applier.wake)
+        service = CoverageService(
+            store, vault, desk, door, receiver, applier, float(limits.upload_idle_s)
+        )
+        server = _server(service, accesses, clock, limits)
+        jobs = [
+            asyncio.create_task(applier.run(stop)),
+            asyncio.create_task(_index(Trail(data.trail, data.access), clock, stop)),
+        ]
+        await server.start()
+        say_ready()
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait([stopped, *jobs], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        await server.stop(limits.drain_s_max)
+        await asyncio.gather(stopped, *jobs)
+        for part in (accesses, spool, vault, store):
+            await part.close()
+
+
+def _server(
+    service: CoverageService, accesses: AccessLog, clock: Clock, limits: Limits
+) -> RpcServer:
+    front = Front(
+        forwarded_identity,
+        accesses,
+        clock,
+        new_key,
+        limits.request_bytes_max,
+        published_policy().version,
+    )
+    server = build_server(
+        front,
+        service.methods(),
+        Bounds(
+            limits.chunk_bytes_max + MESSAGE_OVERHEAD_BYTES,
+            limits.streams_per_connection_max,
+            is_port_shared=False,
+        ),
+    )
+    server.server.add_insecure_port(f"unix:{WRITER_SOCKET}")
+    return server
+
+
+def _upload_limits(limits: Limits) -> UploadLimits:
+    return UploadLimits(
+        upload_bytes_max=limits.upload_bytes_max,
+        chunk_bytes_max=limits.chunk_bytes_max,
+        line_bytes_max=limits.line_bytes_max,
+        slice_lines_max=limits.slice_lines_max,
+        slice_ms_max=limits.slice_ms_max,
+        refused_lines_reported_max=limits.refused_lines_reported_max,
+    )
+
+
+async def _index(trail: Trail, clock: Clock, stop: asyncio.Event) -> None:
+    """
+    Feed the trail until told to stop.
+
+    A broken chain is a bug or tampering: it is logged, indexing ends, lookups go on, and
+    `onshi trail verify` names the place.
+    """
+
+    def step() -> bool:
+        return trail.index_new(INDEXED_AT_ONCE_MAX, clock()) == INDEXED_AT_ONCE_MAX
+
+    try:
+        while not stop.is_set():
+            is_behind = await asyncio.to_thread(step)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 0.01 if is_behind else INDEX_S)
+    except Exception as exc:  # noqa: BLE001  the trail can be rebuilt; writing must go on
+        log_bug(exc, new_key().hex())
+        await stop.wait()
+    finally:
+        trail.close()
+
+
+@asynccontextmanager
+async def _alone(path: Path) -> AsyncIterator[None]:
+    """Hold the writer's lock; a forerunner whose supervisor was killed may need a moment to go."""
+    with path.open("w") as file:
+        until = asyncio.get_running_loop().time() + LOCK_S_MAX
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if asyncio.get_running_loop().time() > until:
+                    raise
+                await asyncio.sleep(LOCK_POLL_S)
+        yield
+
+
+def main() -> None:
+    """Run as `python -m gateway.app.writer CONFIG`."""
+    configure("writer")
+    os.nice(NICENESS)
+    settings = load_settings(Path(sys.argv[1]))
+    run(lambda stop: serve(settings, stop))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""
+A line of an insurer's file, once read: what it says, or why it cannot be understood.
+
+The format gives these and the use case takes them, so that neither knows the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.domain.changes import Change
+
+
+@dataclass(frozen=True, slots=True)
+class LineError:
+    """
+    Why a line is refused; a value, because a batch reads on.
+
+    `line_number` counts the header as 1. `column` is empty if the line as a whole is meant.
+    `reason` is a key of `gateway.domain.reasons`.
+    """
+
+    line_number: int
+    column: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedLine:
+    """
+    One line of a coverage file.
+
+    `next_offset` is where the line after it begins, in bytes of the file. An empty line says
+    nothing: its `said` is None.
+    """
+
+    line_number: int
+    next_offset: int
+    said: Change | LineError | None

@@ -1,0 +1,1 @@
+"""Thin ways in and out: each takes a caller's bytes, asks, and spells the answer."""

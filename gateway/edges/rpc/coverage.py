@@ -1,0 +1,163 @@
+"""CoverageService as the writer serves it: files in streams, single changes, and their reports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from gateway.domain.changes import Change, LinkNumber, Target
+from gateway.domain.errors import InvalidInput, Refusal
+from gateway.domain.identifiers import InsurerNumber
+from gateway.domain.purpose import Role
+from gateway.edges.rpc import convert
+from gateway.edges.rpc.server import Method
+from gateway.formats.coverage_csv import decode_cells
+from gateway.store.port import UploadState, Vault, Writing
+from gateway.usecases.apply_uploads import Applier
+from gateway.usecases.context import Context
+from gateway.usecases.desk import Desk
+from gateway.usecases.door import Door
+from gateway.usecases.register_coverage import Registered, register
+from gateway.usecases.upload_coverage import Receiver, Receiving, upload_key_of
+from gateway.v1 import coverage_pb2 as pb
+
+Said = TypeVar("Said", bound=Message)
+INSURERS = frozenset({Role.INSURER})
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageService:
+    """Takes what insurers say; there is one, in the writer."""
+
+    store: Writing
+    vault: Vault
+    desk: Desk
+    door: Door
+    receiver: Receiver
+    applier: Applier
+    idle_s: float
+
+    def methods(self) -> tuple[Method, ...]:
+        """The methods and who may call them."""
+        return (
+            Method("CoverageService/UploadCoverage", INSURERS, stream=self.upload_coverage),
+            Method("CoverageService/GetUpload", INSURERS, unary=self.get_upload),
+            Method("CoverageService/RegisterCoverage", INSURERS, unary=self.register_coverage),
+            Method(
+                "CoverageService/RegisterIndividualNumber",
+                INSURERS,
+                unary=self.register_individual_number,
+            ),
+        )
+
+    async def upload_coverage(
+        self, requests: AsyncIterator[bytes], context: Context
+    ) -> AsyncIterator[bytes]:
+        """Take a file; see the proto for the order of messages and what is refused."""
+        first = await self._next(requests)
+        if first is None or first.WhichOneof("step") != "start":
+            raise InvalidInput("FIELD_REQUIRED", "start")
+        async with self.receiver.receiving(context, first.start.request_id) as receiving:
+            yield _progress(receiving.durable_offset)
+            while True:
+                message = await self._next(requests)
+                if message is None:
+                    return
+                match message.WhichOneof("step"):
+                    case "chunk":
+                        yield _progress(
+                            await receiving.append(message.chunk.offset, message.chunk.data)
+                        )
+                    case "finish":
+                        break
+                    case _:
+                        raise InvalidInput("MESSAGE_MALFORMED", "step")
+            yield await _received(receiving, message.finish.size_bytes)
+        yield await self._report(context, first.start.request_id)
+
+    async def _next(self, requests: AsyncIterator[bytes]) -> pb.UploadCoverageRequest | None:
+        """The next message; None when the sender stopped sending, or was silent too long."""
+        try:
+            message = await asyncio.wait_for(anext(requests, None), self.idle_s)
+        except TimeoutError:
+            return None
+        return None if message is None else _read(pb.UploadCoverageRequest, message)
+
+    async def _report(self, context: Context, request_id: str) -> bytes:
+        insurer = InsurerNumber(context.caller.code)
+        await self.applier.until_applied(upload_key_of(insurer, request_id))
+        _, report = await self.receiver.status(insurer, request_id)
+        assert report is not None
+        return pb.UploadCoverageResponse(report=convert.report(report)).SerializeToString()
+
+    async def get_upload(self, request: bytes, context: Context) -> bytes:
+        """Give the state of an upload of the caller."""
+        said = _read(pb.GetUploadRequest, request)
+        insurer = InsurerNumber(context.caller.code)
+        offset, report = await self.receiver.status(insurer, said.request_id)
+        if report is None:
+            return pb.GetUploadResponse(
+                state=pb.UPLOAD_STATE_RECEIVING, durable_offset=offset
+            ).SerializeToString()
+        if report.upload.state is UploadState.RECEIVED:
+            return pb.GetUploadResponse(
+                state=pb.UPLOAD_STATE_RECEIVED, durable_offset=offset
+            ).SerializeToString()
+        return pb.GetUploadResponse(
+            state=pb.UPLOAD_STATE_APPLIED, durable_offset=offset, report=convert.report(report)
+        ).SerializeToString()
+
+    async def register_coverage(self, request: bytes, context: Context) -> bytes:
+        """Register one change, given as cells."""
+        said = _read(pb.RegisterCoverageRequest, request)
+        try:
+            change = decode_cells(said.cells)
+        except Refusal as refusal:
+            raise refusal.within(f"cells.{refusal.field}") from None
+        done = await self._register(change, said.request_id, context)
+        return pb.RegisterCoverageResponse(
+            is_changed=done.is_changed, applied_time=convert.timestamp(done.applied_time)
+        ).SerializeToString()
+
+    async def register_individual_number(self, request: bytes, context: Context) -> bytes:
+        """Link an enrollee to a person."""
+        said = _read(pb.RegisterIndividualNumberRequest, request)
+        change = LinkNumber(
+            Target(convert.insured_id(said.insured_id), convert.day(said.birth_date, "birth_date")),
+            convert.individual_number(said.individual_number),
+        )
+        done = await self._register(change, said.request_id, context)
+        return pb.RegisterIndividualNumberResponse(
+            is_changed=done.is_changed, applied_time=convert.timestamp(done.applied_time)
+        ).SerializeToString()
+
+    async def _register(self, change: Change, request_id: str, context: Context) -> Registered:
+        return await register(
+            change, request_id, context, self.store, self.vault, self.desk, self.door
+        )
+
+
+def _read(kind: type[Said], message: bytes) -> Said:
+    try:
+        return kind.FromString(message)
+    except DecodeError:
+        raise InvalidInput("MESSAGE_MALFORMED") from None
+
+
+def _progress(durable_offset: int) -> bytes:
+    return pb.UploadCoverageResponse(
+        progress=pb.UploadProgress(durable_offset=durable_offset)
+    ).SerializeToString()
+
+
+async def _received(receiving: Receiving, size_bytes: int) -> bytes:
+    upload = await receiving.finish(size_bytes)
+    return pb.UploadCoverageResponse(
+        received=pb.UploadReceived(
+            size_bytes=upload.size_bytes, received_time=convert.timestamp(upload.received_time)
+        )
+    ).SerializeToString()

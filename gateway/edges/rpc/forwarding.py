@@ -1,0 +1,81 @@
+"""
+What a worker does with a call only the writer may serve: pass the bytes on, and the answer back.
+
+The worker has identified the caller and checked the role; it vouches for both in metadata on a
+Unix socket. A writer that is away (it restarts in a moment) reads as UNAVAILABLE with a retry
+hint, and a sender comes back with the same request id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import grpc
+
+from gateway.domain.errors import Unavailable
+from gateway.domain.purpose import Role
+from gateway.edges.rpc.identity import forwarding_metadata
+from gateway.edges.rpc.server import ForwardedError, Method
+from gateway.edges.rpc.status import DETAILS_KEY
+from gateway.usecases.context import Context
+
+UNARY_METHODS: Final = ("GetUpload", "RegisterCoverage", "RegisterIndividualNumber")
+STREAM_METHODS: Final = ("UploadCoverage",)
+INSURERS: Final = frozenset({Role.INSURER})
+FORWARD_DEADLINE_S: Final = 60
+
+Call: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
+StreamCall: TypeAlias = "grpc.aio.StreamStreamMultiCallable[bytes, bytes]"
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardedCoverageService:
+    """CoverageService as a worker offers it."""
+
+    writer: grpc.aio.Channel
+
+    def methods(self) -> tuple[Method, ...]:
+        """The methods and who may call them."""
+        return (
+            *(
+                Method(f"CoverageService/{name}", INSURERS, unary=self._forward_unary)
+                for name in UNARY_METHODS
+            ),
+            *(
+                Method(f"CoverageService/{name}", INSURERS, stream=self._forward_stream)
+                for name in STREAM_METHODS
+            ),
+        )
+
+    async def _forward_unary(self, request: bytes, context: Context) -> bytes:
+        call: Call = self.writer.unary_unary(f"/{context.method}")
+        try:
+            return await call(
+                request, metadata=forwarding_metadata(context.caller), timeout=FORWARD_DEADLINE_S
+            )
+        except grpc.aio.AioRpcError as error:
+            raise _passed_on(error) from None
+
+    async def _forward_stream(
+        self, requests: AsyncIterator[bytes], context: Context
+    ) -> AsyncIterator[bytes]:
+        stream: StreamCall = self.writer.stream_stream(f"/{context.method}")
+        call = stream(requests, metadata=forwarding_metadata(context.caller))
+        try:
+            async for answer in call:
+                yield answer
+        except grpc.aio.AioRpcError as error:
+            raise _passed_on(error) from None
+        finally:
+            call.cancel()
+
+
+def _passed_on(error: grpc.aio.AioRpcError) -> Exception:
+    status = dict(error.trailing_metadata() or ()).get(DETAILS_KEY)
+    if isinstance(status, bytes):
+        return ForwardedError(error.code(), error.details() or "", status)
+    if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+        return Unavailable("WRITER_UNAVAILABLE")
+    return ForwardedError(error.code(), error.details() or "", b"")

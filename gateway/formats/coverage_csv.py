@@ -1,0 +1,305 @@
+"""
+The lines of the insurer's coverage file: cells to changes, and cells back to a line.
+
+CSV with one header row that names columns in any order (docs/coverage-file.md). Whether a change
+fits what is stored is not decided here; bytes, encodings and the result file are
+`gateway.formats.coverage_file`'s. Sources: insurer-lifecycle.md 1.1-1.2; oqs-interface.md 4.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any, Final, NamedTuple, assert_never
+
+import msgspec
+
+from gateway.domain.changes import (
+    CancelCover,
+    Change,
+    ChangeItems,
+    CorrectCover,
+    LinkNumber,
+    LoseCover,
+    NewCover,
+    Target,
+)
+from gateway.domain.coverage import Coverage, ElderlyCertificate, LimitCertificate, MedicalTicket
+from gateway.domain.coverage_lines import LineError
+from gateway.domain.errors import InvalidInput, Refusal
+from gateway.domain.identifiers import InsuredId
+from gateway.domain.individual_number import IndividualNumber
+from gateway.domain.period import Period, is_later
+from gateway.formats.coverage_columns import CLEAR, COLUMNS, REQUIRED_COLUMNS, Action
+
+_DEFAULTS: Final = {field.name: field.default for field in msgspec.structs.fields(Coverage)}
+_CLEARABLE_BY: Final = (Action.CHANGE, Action.CORRECT)
+_MOVED: Final = ("new_symbol", "new_number", "new_branch")
+_NEVER_CLEARED: Final = frozenset({"acquisition_date", "new_acquisition_date"})
+
+
+class Header(NamedTuple):
+    """The columns a file has, in its order."""
+
+    columns: tuple[str, ...]
+
+
+def decode_header(line: str) -> Header:
+    """
+    Read the header row.
+
+    Raises:
+        InvalidInput: `HEADER_WRONG`; the field is a missing or a repeated column. A name we do
+            not know is not repeated back, for it may be somebody's data.
+    """
+    columns = tuple(cell.strip() for cell in _cells(line) or ())
+    if not set(columns) <= set(COLUMNS):
+        raise InvalidInput("HEADER_WRONG")
+    for name in COLUMNS:
+        if columns.count(name) > 1 or (name in REQUIRED_COLUMNS and name not in columns):
+            raise InvalidInput("HEADER_WRONG", name)
+    return Header(columns)
+
+
+def decode_line(header: Header, line_number: int, line: str) -> Change | LineError:
+    """Read one line of cells; `line` comes without its line end."""
+    cells = _cells(line)
+    if cells is None or len(cells) != len(header.columns):
+        return LineError(line_number, "", "COLUMN_COUNT_WRONG")
+    try:
+        return decode_cells(dict(zip(header.columns, cells, strict=True)))
+    except Refusal as refusal:
+        return LineError(line_number, refusal.field, refusal.reason)
+
+
+def decode_cells(cells: Mapping[str, str]) -> Change:
+    """
+    Read the cells of one line, by column name.
+
+    Raises:
+        InvalidInput: With the column as its field. `HEADER_WRONG` for a column we do not know,
+            `ACTION_UNKNOWN`, `FIELD_REQUIRED`, `FORMAT_WRONG` (also for a cell its action may
+            not fill), `TOO_LONG`, `LENGTH_WRONG`, `CODE_UNKNOWN`, `DATE_WRONG`,
+            `CHECK_DIGIT_WRONG`, `INSURER_UNIDENTIFIED`, `NOTHING_TO_CHANGE`.
+    """
+    if not set(cells) <= set(COLUMNS):
+        raise InvalidInput("HEADER_WRONG")
+    said = {name: cell for name in COLUMNS if (cell := cells.get(name, "").strip())}
+    if "action" not in said:
+        raise InvalidInput("FIELD_REQUIRED", "action")
+    if said["action"] not in Action.__members__:
+        raise InvalidInput("ACTION_UNKNOWN", "action")
+    action = Action(said["action"])
+    for column in COLUMNS.values():
+        if column.name in said:
+            if action not in column.allowed:
+                raise InvalidInput("FORMAT_WRONG", column.name)
+        elif action in column.required:
+            raise InvalidInput("FIELD_REQUIRED", column.name)
+    return _change(action, _Line(action, said))
+
+
+def _change(action: Action, line: _Line) -> Change:
+    target = Target(line.insured_id(), line.required("birth_date"), line.value("acquisition_date"))
+    match action:
+        case Action.NEW:
+            return NewCover(target, _items(line), line.individual_number())
+        case Action.CHANGE:
+            return ChangeItems(target, _something(_items(line) | _moved(line)))
+        case Action.LOSS:
+            return LoseCover(target, line.required("loss_date"), line.required("loss_reason"))
+        case Action.CORRECT:
+            return _correction(target, line)
+        case Action.CANCEL:
+            return CancelCover(target)
+        case Action.NUMBER:
+            number = line.individual_number()
+            assert number is not None
+            return LinkNumber(target, number)
+        case _:
+            assert_never(action)
+
+
+def _correction(target: Target, line: _Line) -> CorrectCover:
+    is_withdrawn = line.is_cleared("loss_date")
+    if "loss_reason" in line.said and (is_withdrawn != line.is_cleared("loss_reason")):
+        raise InvalidInput("FORMAT_WRONG", "loss_reason")
+    items = _items(line) | _moved(line)
+    if "new_birth_date" in line.said:
+        items["birth_date"] = line.required("new_birth_date")
+    correction = CorrectCover(
+        target,
+        items,
+        line.value("new_acquisition_date"),
+        line.value("loss_date"),
+        is_withdrawn,
+    )
+    if not (is_withdrawn or correction.acquisition_date or correction.loss_date):
+        _something(items)
+    return correction
+
+
+def _something(items: dict[str, Any]) -> dict[str, Any]:
+    if not items:
+        raise InvalidInput("NOTHING_TO_CHANGE")
+    return items
+
+
+class _Line:
+    """The cells of a line that say something, and the values they spell."""
+
+    def __init__(self, action: Action, said: Mapping[str, str]) -> None:
+        self.said = said
+        self._may_clear = action in _CLEARABLE_BY
+
+    def is_cleared(self, name: str) -> bool:
+        return self._may_clear and self.said.get(name) == CLEAR and name not in _NEVER_CLEARED
+
+    def value(self, name: str) -> Any:
+        """The value of a cell; None if it is empty or cleared."""
+        if name not in self.said or self.is_cleared(name):
+            return None
+        if self.said[name] == CLEAR:
+            raise InvalidInput("FORMAT_WRONG", name)
+        try:
+            return COLUMNS[name].kind.parse(self.said[name])
+        except Refusal as refusal:
+            raise refusal.within(name) from None
+
+    def required(self, name: str) -> Any:
+        value = self.value(name)
+        if value is None:
+            raise InvalidInput("FIELD_REQUIRED", name)
+        return value
+
+    def has_any(self, prefix: str) -> bool:
+        return any(name.startswith(prefix) for name in self.said)
+
+    def days(self, prefix: str) -> Period:
+        """A certificate's days, both included in the file."""
+        first: date = self.required(f"{prefix}first_valid_date")
+        last: date | None = self.value(f"{prefix}last_valid_date")
+        if last is not None and is_later(first, last):
+            raise InvalidInput("DATE_WRONG", f"{prefix}last_valid_date")
+        return Period.through(first, last)
+
+    def insured_id(self) -> InsuredId:
+        get = self.said.get
+        return InsuredId.parse(
+            get("insurer_number", ""), get("symbol", ""), get("number", ""), get("branch", "")
+        )
+
+    def individual_number(self) -> IndividualNumber | None:
+        if "individual_number" not in self.said:
+            return None
+        return IndividualNumber.parse(self.said["individual_number"])
+
+
+def _items(line: _Line) -> dict[str, Any]:
+    items: dict[str, Any] = {}
+    for name in line.said:
+        item = COLUMNS[name].item
+        if item and not line.is_cleared(name):
+            items[item] = line.value(name)
+        elif item and _DEFAULTS[item] is msgspec.NODEFAULT:
+            raise InvalidInput("FIELD_REQUIRED", name)
+        elif item and item != "loss_reason":
+            items[item] = _DEFAULTS[item]
+    if line.is_cleared("card_first_valid_date"):
+        items["card_validity"] = None
+    elif "card_first_valid_date" in line.said or "card_last_valid_date" in line.said:
+        items["card_validity"] = line.days("card_")
+    if line.has_any("elderly_"):
+        items["elderly"] = (_elderly(line),)
+    if line.has_any("limit_"):
+        items["limits"] = (_limit(line),)
+    if line.has_any("ticket_"):
+        items["tickets"] = (_ticket(line),)
+    return items
+
+
+def _elderly(line: _Line) -> ElderlyCertificate:
+    return ElderlyCertificate(
+        line.days("elderly_"),
+        line.required("elderly_copayment_ratio"),
+        line.value("elderly_issue_date"),
+    )
+
+
+def _limit(line: _Line) -> LimitCertificate:
+    return LimitCertificate(
+        line.days("limit_"),
+        line.required("limit_kind"),
+        line.required("limit_class"),
+        line.value("limit_issue_date"),
+        line.value("limit_long_term_date"),
+    )
+
+
+def _ticket(line: _Line) -> MedicalTicket:
+    return MedicalTicket(
+        line.required("ticket_month"),
+        line.required("ticket_type"),
+        line.required("ticket_issue_number"),
+        line.days("ticket_"),
+        line.value("ticket_institution_code") or "",
+        line.value("ticket_institution_name") or "",
+    )
+
+
+def _moved(line: _Line) -> dict[str, Any]:
+    """
+    The identifiers after the change, if the line names new ones.
+
+    A branch the line does not speak of is left out here and kept by who knows it. To take one
+    away, the line must say which it is.
+    """
+    said = line.said
+    if not any(name in said for name in _MOVED):
+        return {}
+    old = line.insured_id()
+    if line.is_cleared("new_number"):
+        raise InvalidInput("FIELD_REQUIRED", "new_number")
+    if line.is_cleared("new_branch") and old.branch is None:
+        raise InvalidInput("FIELD_REQUIRED", "branch")
+    moved = {
+        name: "" if line.is_cleared(f"new_{name}") else said.get(f"new_{name}", before)
+        for name, before in (
+            ("symbol", old.symbol),
+            ("number", old.number),
+            ("branch", old.branch or ""),
+        )
+    }
+    try:
+        return {"insured_id": InsuredId.parse(old.insurer_number.zero_padded, **moved)}
+    except Refusal as refusal:
+        raise refusal.within(f"new_{refusal.field}") from None
+
+
+def _cells(line: str) -> list[str] | None:
+    """Split a line at its separators (RFC 4180); None if its quotes do not match."""
+    try:
+        return next(csv.reader([line], strict=True), [])
+    except csv.Error:
+        return None
+
+
+def encode_header(columns: Sequence[str] = tuple(COLUMNS)) -> str:
+    """Spell a header row, CRLF included, for who writes a coverage file."""
+    return csv_row(columns)
+
+
+def encode_line(
+    action: str, cells: Mapping[str, str], columns: Sequence[str] = tuple(COLUMNS)
+) -> str:
+    """Spell one line, CRLF included; columns `cells` does not name stay empty."""
+    return csv_row([action if name == "action" else cells.get(name, "") for name in columns])
+
+
+def csv_row(cells: Sequence[str]) -> str:
+    """Spell cells as one line of CSV, CRLF included."""
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)
+    return text.getvalue()

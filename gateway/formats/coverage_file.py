@@ -1,0 +1,165 @@
+"""
+The coverage file as bytes: its lines read from any place on, and the result file sent back.
+
+It is read line by line, in UTF-8 or cp932, and no bytes make it raise: a bad line is a
+`LineError`. docs/coverage-file.md describes both files.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections import deque
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+from gateway.domain.changes import Change
+from gateway.domain.coverage_lines import DecodedLine, LineError
+from gateway.domain.errors import Refusal
+from gateway.domain.reasons import REASONS
+from gateway.formats.coverage_csv import Header, csv_row, decode_header, decode_line
+from gateway.formats.lines import LineSplitter, RawLine
+
+UTF_8: Final = "utf-8"
+CP932: Final = "cp932"
+"""Shift_JIS as Windows writes it."""
+
+_SURELY_JAPANESE: Final = "\u0800"
+"""Every Japanese character of UTF-8 has three bytes; pairs of half-width kana in cp932 have two."""
+
+
+class CoverageReader:
+    """
+    Reads a coverage file piece by piece, from its beginning or from any line on.
+
+    The encoding is that of the byte order mark or else of the first line that is not ASCII; it
+    is part of what a reader must be given to go on (`encoding`, empty while open), so that a
+    file is read the same however often reading is interrupted. Lines are decoded when taken.
+    """
+
+    def __init__(self, line_bytes_max: int) -> None:
+        self._line_bytes_max = line_bytes_max
+        self._splitter = LineSplitter(line_bytes_max)
+        self._lines: deque[RawLine] = deque()
+        self._header: Header | None = None
+        self.encoding = ""
+        self.header_error: LineError | None = None
+        self.is_ended = False
+
+    @property
+    def offset(self) -> int:
+        """Where in the file the bytes to feed next begin."""
+        return self._splitter.offset
+
+    @property
+    def waiting(self) -> int:
+        """How many lines can be taken."""
+        return len(self._lines)
+
+    @property
+    def is_header_read(self) -> bool:
+        """Whether the header row is known, good or bad."""
+        return self._header is not None or self.header_error is not None
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the file."""
+        self._add(self._splitter.feed(data))
+
+    def finish(self) -> None:
+        """Say that the file ends here."""
+        self._add(self._splitter.finish())
+        self.is_ended = True
+        if not self.is_header_read:
+            self.header_error = LineError(1, "", "HEADER_WRONG")
+
+    def resume(self, encoding: str, offset: int, lines_read: int) -> None:
+        """Go on after the header and so many lines, at an offset; forgets what was fed there."""
+        assert self._header is not None
+        self.encoding = encoding
+        self.is_ended = False
+        self._lines.clear()
+        self._splitter = LineSplitter(self._line_bytes_max, offset, lines_read + 2)
+
+    def take(self, lines_max: int) -> list[DecodedLine]:
+        """Give up to so many lines."""
+        count = min(lines_max, len(self._lines))
+        return [self._decoded(self._lines.popleft()) for _ in range(count)]
+
+    def _add(self, lines: list[RawLine]) -> None:
+        if lines and not self.is_header_read:
+            self._read_header(lines.pop(0))
+        self._lines.extend(lines)
+
+    def _read_header(self, line: RawLine) -> None:
+        body = line.body or b""
+        if body.startswith(codecs.BOM_UTF8):
+            self.encoding = UTF_8
+            body = body.removeprefix(codecs.BOM_UTF8)
+        try:
+            self._header = decode_header(body.decode("ascii"))
+        except UnicodeDecodeError:
+            self.header_error = LineError(1, "", "HEADER_WRONG")
+        except Refusal as refusal:
+            self.header_error = LineError(1, refusal.field, refusal.reason)
+
+    def _decoded(self, line: RawLine) -> DecodedLine:
+        return DecodedLine(line.line_number, line.next_offset, self._said(line))
+
+    def _said(self, line: RawLine) -> Change | LineError | None:
+        assert self._header is not None
+        if line.body is None:
+            return LineError(line.line_number, "", "LINE_TOO_LONG")
+        if not line.body:
+            return None
+        if not self.encoding and not line.body.isascii():
+            self.encoding = _encoding_of(line.body)
+        try:
+            text = line.body.decode(self.encoding or "ascii")
+        except UnicodeDecodeError:
+            return LineError(line.line_number, "", "ENCODING_WRONG")
+        return decode_line(self._header, line.line_number, text)
+
+
+def _encoding_of(body: bytes) -> str:
+    """Tell the encoding of a line that is not ASCII; empty if it is neither."""
+    texts = {}
+    for encoding in (UTF_8, CP932):
+        try:
+            texts[encoding] = body.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    if UTF_8 in texts and max(texts[UTF_8]) >= _SURELY_JAPANESE:
+        return UTF_8
+    return CP932 if CP932 in texts else UTF_8 if UTF_8 in texts else ""
+
+
+class RefusedLike(Protocol):
+    """A refused line, as the store or the wire gives it."""
+
+    @property
+    def line_number(self) -> int:
+        """The header is 1."""
+
+    @property
+    def column(self) -> str:
+        """Empty if the line as a whole is meant."""
+
+    @property
+    def reason(self) -> str:
+        """A key of `gateway.domain.reasons`."""
+
+
+REPORT_COLUMNS: Final = ("line_number", "column", "reason", "advice_ja", "advice_en")
+
+
+def encode_report(refused_lines: Iterable[RefusedLike], encoding: str) -> bytes:
+    """
+    Spell the result file: a header and one row for each refused line, in the sender's encoding.
+
+    `encoding` is `utf-8`, `cp932`, or empty for a file that was ASCII, which is answered in UTF-8.
+    """
+    rows = [
+        (str(line.line_number), line.column, line.reason, advice.ja, advice.en)
+        for line in refused_lines
+        for advice in (REASONS[line.reason],)
+    ]
+    return "".join(csv_row(row) for row in (REPORT_COLUMNS, *rows)).encode(encoding or UTF_8)

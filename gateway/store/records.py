@@ -1,0 +1,56 @@
+"""
+How values are kept in a database: as MessagePack arrays, and as whole numbers for instants.
+
+Arrays keep the order of the fields, so a field may be added at the end with a default and
+records written before still read. Anything else is a new `PROJECTION_FORMAT` or a migration.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from gateway.domain.coverage import Coverage, History
+
+SCHEMA_REVISION: Final = "0001"
+"""The last migration. Revisions are named so that a later one sorts later."""
+
+PROJECTION_FORMAT: Final = 1
+"""The form of a stored history; a database with an older one is rebuilt by `migrate`."""
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_coverages: Final = msgspec.msgpack.Decoder(Coverage)
+_histories: Final = msgspec.msgpack.Decoder(History)
+
+
+class StoreTooOld(RuntimeError):  # noqa: N818  says what is the case, as the refusals do
+    """The database must be migrated before this version of the gateway can serve from it."""
+
+
+class StoreTooNew(RuntimeError):  # noqa: N818  the same
+    """The database was written by a newer version of the gateway, which must be used instead."""
+
+
+class ImpossibleBatch(RuntimeError):  # noqa: N818  the same
+    """A batch contradicts what is stored: a bug of the writer. Nothing of it was written."""
+
+
+def encode_coverage(coverage: Coverage) -> bytes:
+    """Spell a version of a cover."""
+    return _encoder.encode(coverage)
+
+
+def decode_coverage(body: bytes) -> Coverage:
+    """Read a version of a cover back. Raises `msgspec.MsgspecError` for anything else."""
+    return _coverages.decode(body)
+
+
+def encode_history(history: History) -> bytes:
+    """Spell a person's history."""
+    return _encoder.encode(history)
+
+
+def decode_history(body: bytes) -> History:
+    """Read a person's history back. Raises `msgspec.MsgspecError` for anything else."""
+    return _histories.decode(body)

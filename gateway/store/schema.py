@@ -1,0 +1,136 @@
+"""
+The tables as SQLAlchemy metadata: what migrations are compared with. Nothing at run time reads it.
+
+House 11 (Distribution): each primary and unique key contains its table's distribution column, so
+that the schema can be spread over servers; there are no sequences and no triggers. Instants are
+microseconds since 1970, days are ISO text, keys are 16 bytes and compared as bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+
+METADATA: Final = MetaData()
+
+DISTRIBUTED_BY: Final = {
+    "enrollees": "enrollee_key",
+    "cover_versions": "enrollee_key",
+    "enrollee_people": "enrollee_key",
+    "links": "person_key",
+    "people": "person_key",
+    "lookups": "lookup_key",
+    "uploads": "upload_key",
+    "refused_lines": "upload_key",
+}
+"""Every table's distribution column; `meta` has one row and is everywhere."""
+
+
+def _key(name: str, *, is_primary: bool = True) -> Column[bytes]:
+    return Column(name, LargeBinary, primary_key=is_primary, nullable=False)
+
+
+def _text(name: str, *, is_primary: bool = False) -> Column[str]:
+    return Column(name, Text, primary_key=is_primary, nullable=False)
+
+
+def _count(name: str, *, is_primary: bool = False) -> Column[int]:
+    return Column(name, Integer, primary_key=is_primary, nullable=False, autoincrement=False)
+
+
+def _time(name: str, *, is_primary: bool = False, is_optional: bool = False) -> Column[int]:
+    return Column(name, BigInteger, primary_key=is_primary, nullable=is_optional)
+
+
+ENROLLEES: Final = Table("enrollees", METADATA, _key("enrollee_key"), _text("insurer_number"))
+
+COVER_VERSIONS: Final = Table(
+    "cover_versions",
+    METADATA,
+    _key("enrollee_key"),
+    _count("cover_no", is_primary=True),
+    _count("version_no", is_primary=True),
+    _time("recorded_time"),
+    _time("superseded_time", is_optional=True),
+    _text("acquisition_date"),
+    Column("loss_date", Text),
+    _count("state"),
+    _key("upload_key", is_primary=False),
+    _count("line_number"),
+    Column("body", LargeBinary, nullable=False),
+)
+
+LINKS: Final = Table(
+    "links",
+    METADATA,
+    _key("person_key"),
+    _key("enrollee_key"),
+    _time("recorded_time", is_primary=True),
+    _time("superseded_time", is_optional=True),
+    _count("is_numbered"),
+)
+
+ENROLLEE_PEOPLE: Final = Table(
+    "enrollee_people",
+    METADATA,
+    _key("enrollee_key"),
+    _key("person_key"),
+    sqlite_with_rowid=False,
+)
+
+LOOKUPS: Final = Table(
+    "lookups",
+    METADATA,
+    _key("lookup_key"),
+    _text("birth_date", is_primary=True),
+    _key("enrollee_key"),
+    _key("person_key", is_primary=False),
+    sqlite_with_rowid=False,
+)
+
+PEOPLE: Final = Table(
+    "people",
+    METADATA,
+    _key("person_key"),
+    _count("version"),
+    Column("history", LargeBinary, nullable=False),
+)
+
+UPLOADS: Final = Table(
+    "uploads",
+    METADATA,
+    _key("upload_key"),
+    _text("insurer_number"),
+    _text("request_id"),
+    _count("state"),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    _time("received_time"),
+    _time("applied_time", is_optional=True),
+    _text("encoding"),
+    Column("bytes_done", BigInteger, nullable=False),
+    _count("lines_read"),
+    _count("lines_applied"),
+    _count("lines_unchanged"),
+    _count("lines_refused"),
+    Index("uploads_received", "received_time", sqlite_where=text("state = 2")),
+)
+
+REFUSED_LINES: Final = Table(
+    "refused_lines",
+    METADATA,
+    _key("upload_key"),
+    _count("line_number", is_primary=True),
+    _text("column_name", is_primary=True),
+    _text("reason", is_primary=True),
+    sqlite_with_rowid=False,
+)
+
+META: Final = Table(
+    "meta",
+    METADATA,
+    _count("meta_id", is_primary=True),
+    _count("projection_format"),
+    _time("last_recorded_time"),
+)

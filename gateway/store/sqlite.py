@@ -1,0 +1,355 @@
+"""
+The store on SQLite, through the standard library's driver.
+
+A lookup is one statement of about 12 microseconds and runs in the event loop itself, because
+handing it to a thread would cost seven times that (house 11, Hot read). Everything longer, and
+everything that writes, runs in a thread of its own, one hop for a whole piece of work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Final, TypeVar
+
+from gateway.domain.coverage import History
+from gateway.domain.errors import TooMuch, Unavailable
+from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
+from gateway.domain.period import Instant
+from gateway.store import sql
+from gateway.store.facts import history_known_at
+from gateway.store.port import Batch, Enrollee, Loaded, RefusedLine, Upload, UploadKey
+from gateway.store.records import (
+    PROJECTION_FORMAT,
+    SCHEMA_REVISION,
+    ImpossibleBatch,
+    StoreTooNew,
+    StoreTooOld,
+    decode_history,
+)
+
+HOT_BUSY_MS: Final = 20
+"""How long a lookup may wait for a lock. Readers wait only while a log is recovered or reset."""
+
+LONG_BUSY_MS: Final = 5_000
+
+ENROLLEES_EXAMINED_MAX: Final = 1_000
+"""Enrollees under one key and birth date a read as of another time looks at."""
+
+Result = TypeVar("Result")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
+    """All of the statements within, or none; `BEGIN` alone gives reads one moment to look at."""
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def connected(database: Path, mode: str, busy_ms: int) -> sqlite3.Connection:
+    """
+    Open a connection without implicit transactions, which any one thread at a time may use.
+
+    Args:
+        mode: `ro`, `rw`, or `rwc` to create the file.
+    """
+    return sqlite3.connect(
+        f"{database.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=busy_ms / 1000,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def format_of(connection: sqlite3.Connection) -> tuple[str, int]:
+    """Give the schema's revision and the projections' format; ("", 0) before any migration."""
+    try:
+        row = connection.execute(sql.FORMAT).fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        row = None
+    return row or ("", 0)
+
+
+def require_not_newer(connection: sqlite3.Connection) -> None:
+    """Raise `StoreTooNew`, naming both revisions, if a newer gateway wrote the database."""
+    revision, projection = format_of(connection)
+    if (revision, projection) > (SCHEMA_REVISION, PROJECTION_FORMAT):
+        raise StoreTooNew(
+            f"the database has schema {revision} and projection format {projection}; this version "
+            f"of the gateway knows up to {SCHEMA_REVISION} and {PROJECTION_FORMAT}: use a newer one"
+        )
+
+
+def require_current(connection: sqlite3.Connection) -> None:
+    """Raise `StoreTooOld` or `StoreTooNew` unless the database has this version's form."""
+    require_not_newer(connection)
+    revision, projection = format_of(connection)
+    if (revision, projection) != (SCHEMA_REVISION, PROJECTION_FORMAT):
+        raise StoreTooOld(
+            f"the database has schema {revision or 'none'} and projection format {projection}; "
+            f"this gateway needs {SCHEMA_REVISION} and {PROJECTION_FORMAT}: migrate first"
+        )
+
+
+def opened(database: Path, mode: str, busy_ms: int) -> sqlite3.Connection:
+    """
+    Open the main database.
+
+    Raises:
+        StoreTooOld: It must be migrated first, or does not exist.
+        StoreTooNew: A newer version of the gateway wrote it.
+    """
+    try:
+        connection = connected(database, mode, busy_ms)
+    except sqlite3.OperationalError as error:
+        if database.exists():
+            raise Unavailable("STORE_UNAVAILABLE") from error
+        raise StoreTooOld("there is no database yet: migrate first") from None
+    try:
+        require_current(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class Line:
+    """A connection and the one thread that uses it."""
+
+    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
+        self._connection = connection
+        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+
+    async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Do a piece of work in the thread; an engine that cannot is `STORE_UNAVAILABLE`."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._threads, work, self._connection)
+        except sqlite3.OperationalError as error:
+            raise Unavailable("STORE_UNAVAILABLE") from error
+
+    async def close(self) -> None:
+        """Close the connection once the work under way is done."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._threads, self._connection.close)
+        self._threads.shutdown()
+
+
+class SqliteReader:
+    """`Reading` from a database another process may be writing; opens it read-only."""
+
+    def __init__(self, database: Path) -> None:
+        """
+        Open a database.
+
+        Raises:
+            StoreTooOld: As `opened`.
+            StoreTooNew: As `opened`.
+        """
+        self._hot = opened(database, "ro", HOT_BUSY_MS)
+        self._reads = Line(connected(database, "ro", LONG_BUSY_MS), "store-reads")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        self._hot.close()
+        await self._reads.close()
+
+    async def matching(
+        self, key: LookupKey, birth_date: date, people_max: int
+    ) -> Sequence[History]:
+        """See `Reading`. Does not await: it is shorter than a hop."""
+        question = (key, birth_date.isoformat(), people_max + 1)
+        try:
+            rows = self._hot.execute(sql.MATCHING, question).fetchall()
+        except sqlite3.OperationalError as error:
+            raise Unavailable("STORE_UNAVAILABLE") from error
+        if len(rows) > people_max:
+            raise TooMuch("TOO_MANY_MATCHES")
+        found = [decode_history(body) for (body,) in rows]
+        return sorted(found, key=lambda history: history.person_key) if len(found) > 1 else found
+
+    async def history_of(self, person_key: PersonKey) -> History | None:
+        """See `Reading`. Does not await, as `matching`."""
+        try:
+            return _history(self._hot, person_key)
+        except sqlite3.OperationalError as error:
+            raise Unavailable("STORE_UNAVAILABLE") from error
+
+    async def matching_known_at(
+        self, key: LookupKey, birth_date: date, known: Instant, people_max: int
+    ) -> Sequence[History]:
+        """See `Reading`; gives only those whose covers matched then."""
+
+        def read(connection: sqlite3.Connection) -> Sequence[History]:
+            with transaction(connection, "BEGIN"):
+                return _matching_known_at(connection, key, birth_date, known, people_max)
+
+        return await self._reads.run(read)
+
+
+class SqliteStore(SqliteReader):
+    """`Writing`: the one writer of a database."""
+
+    def __init__(self, database: Path) -> None:
+        """Open a database, as `SqliteReader`."""
+        super().__init__(database)
+        connection = connected(database, "rw", LONG_BUSY_MS)
+        connection.execute("PRAGMA synchronous = FULL")
+        self._writes = Line(connection, "store-writes")
+
+    async def close(self) -> None:
+        """Close the connections; the writer's comes last, so that it leaves no log behind."""
+        await super().close()
+        await self._writes.close()
+
+    async def load(self, keys: Collection[LookupKey], people: Collection[PersonKey]) -> Loaded:
+        """See `Writing`."""
+
+        def read(connection: sqlite3.Connection) -> Loaded:
+            with transaction(connection, "BEGIN"):
+                return _load(connection, keys, people)
+
+        return await self._writes.run(read)
+
+    async def commit(self, batch: Batch) -> None:
+        """See `Writing`; raises `ImpossibleBatch` where a version does not follow the last."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            try:
+                with transaction(connection):
+                    _write(connection, batch)
+            except sqlite3.IntegrityError:
+                raise ImpossibleBatch("a version of a cover is there already") from None
+
+        await self._writes.run(write)
+
+    async def last_recorded_time(self) -> Instant:
+        """See `Writing`."""
+        return Instant(
+            await self._writes.run(lambda line: line.execute(sql.LAST_RECORDED).fetchone()[0])
+        )
+
+    async def upload(self, upload_key: UploadKey) -> Upload | None:
+        """See `Writing`."""
+        row = await self._writes.run(
+            lambda line: line.execute(sql.UPLOAD, (upload_key,)).fetchone()
+        )
+        return None if row is None else sql.upload_of(row)
+
+    async def unapplied_uploads(self) -> Sequence[Upload]:
+        """See `Writing`."""
+        rows = await self._writes.run(lambda line: line.execute(sql.UNAPPLIED_UPLOADS).fetchall())
+        return [sql.upload_of(row) for row in rows]
+
+    async def refused_lines(self, upload_key: UploadKey, lines_max: int) -> Sequence[RefusedLine]:
+        """See `Writing`."""
+        rows = await self._writes.run(
+            lambda line: line.execute(sql.REFUSED_LINES, (upload_key, lines_max)).fetchall()
+        )
+        return [RefusedLine(*row) for row in rows]
+
+
+def _history(connection: sqlite3.Connection, person_key: PersonKey) -> History | None:
+    row = connection.execute(sql.HISTORY, (person_key,)).fetchone()
+    return None if row is None else decode_history(row[0])
+
+
+def _matching_known_at(
+    connection: sqlite3.Connection,
+    key: LookupKey,
+    birth_date: date,
+    known: Instant,
+    people_max: int,
+) -> list[History]:
+    question = (key, birth_date.isoformat(), ENROLLEES_EXAMINED_MAX + 1)
+    enrollees = connection.execute(sql.ENROLLEES_UNDER, question).fetchall()
+    if len(enrollees) > ENROLLEES_EXAMINED_MAX:
+        raise TooMuch("TOO_MANY_MATCHES")
+    people = {
+        person_key
+        for enrollee in enrollees
+        for (person_key,) in connection.execute(sql.PEOPLE_OF_ENROLLEE, enrollee).fetchall()
+    }
+    found: list[History] = []
+    for person_key in sorted(people):
+        history = history_known_at(connection, person_key, 0, known)
+        if any(
+            cover.birth_date == birth_date and cover.insured_id.lookup_key == key
+            for enrolment in history.enrolments
+            for cover in enrolment.covers
+        ):
+            found.append(history)
+        if len(found) > people_max:
+            raise TooMuch("TOO_MANY_MATCHES")
+    return found
+
+
+def _load(
+    connection: sqlite3.Connection, keys: Collection[LookupKey], people: Collection[PersonKey]
+) -> Loaded:
+    concerned = set(people)
+    for key in keys:
+        rows = connection.execute(sql.PEOPLE_UNDER, (key,)).fetchall()
+        concerned.update(person_key for (person_key,) in rows)
+    versions: dict[PersonKey, int] = {}
+    enrollees: list[Enrollee] = []
+    for person_key in concerned:
+        history = _history(connection, person_key)
+        versions[person_key] = 0 if history is None else history.version
+        for enrolment in () if history is None else history.enrolments:
+            insurer = _insurer(connection, enrolment.enrollee_key)
+            enrollees.append(Enrollee(insurer, person_key, enrolment))
+    enrollees.sort(key=lambda enrollee: enrollee.enrolment.enrollee_key)
+    return Loaded(tuple(enrollees), versions)
+
+
+def _insurer(connection: sqlite3.Connection, enrollee_key: EnrolleeKey) -> InsurerNumber:
+    (insurer_number,) = connection.execute(sql.INSURER, (enrollee_key,)).fetchone()
+    return InsurerNumber(insurer_number)
+
+
+def _write(connection: sqlite3.Connection, batch: Batch) -> None:
+    """Write a batch in order of keys, so that neighbours fall on one page."""
+    many = connection.executemany
+    versions = sorted(batch.versions, key=lambda version: version.enrollee_key)
+    many(
+        sql.ADD_ENROLLEE,
+        sorted({(one.enrollee_key, one.insurer_number.zero_padded) for one in versions}),
+    )
+    many(sql.ADD_VERSION, map(sql.version_row, versions))
+    closing = sql.closing_rows(versions)
+    if closing and many(sql.CLOSE_VERSION, closing).rowcount != len(closing):
+        raise ImpossibleBatch("a version does not follow the last one of its cover")
+    links = sql.last_links(batch.links)
+    now = batch.recorded_time
+    replaced = [link for link in links if link.replaces is not None]
+    many(sql.CLOSE_LINK, [(now, link.replaces, link.enrollee_key) for link in replaced])
+    many(
+        sql.ADD_LINK,
+        [(link.person_key, link.enrollee_key, now, link.is_numbered) for link in links],
+    )
+    many(sql.ADD_ENROLLEE_PERSON, sorted((link.enrollee_key, link.person_key) for link in links))
+    many(sql.PUT_LOOKUP, sql.lookup_rows(batch))
+    many(sql.PUT_HISTORY, sql.history_rows(batch))
+    if batch.upload is not None:
+        key = batch.upload.upload_key
+        connection.execute(sql.PUT_UPLOAD, sql.upload_row(batch.upload))
+        many(
+            sql.ADD_REFUSED_LINE,
+            [(key, line.line_number, line.column, line.reason) for line in batch.refused_lines],
+        )
+    connection.execute(sql.SET_LAST_RECORDED, (now,))

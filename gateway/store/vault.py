@@ -1,0 +1,126 @@
+"""
+The vault: the only place a My Number (個人番号) is kept, in a file of its own.
+
+A number is found by a keyed digest and kept as a ciphertext that is bound to its person, so that
+a link can be repaired. Nothing here decrypts: only a resident-register adapter would have reason
+to. After a rotation a number is looked for with the current key, then with previous ones, and
+what was found by an old key is written anew. Sources: house 11 (Vault); R002-3-2, R003-18.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gateway.domain.identifiers import PersonKey
+from gateway.domain.individual_number import IndividualNumber
+from gateway.store import sql
+from gateway.store.keyring import Secret, load_keyring
+from gateway.store.records import StoreTooNew
+from gateway.store.sqlite import LONG_BUSY_MS, Line, connected, transaction
+
+VAULT_FORMAT: Final = 1
+NONCE_BYTES: Final = 12
+
+
+class _Key:
+    """The two keys of one secret."""
+
+    def __init__(self, secret: Secret) -> None:
+        self.key_id = secret.key_id
+        self._mac = secret.derived("onshi vault mac")
+        self._data = AESGCM(secret.derived("onshi vault data"))
+
+    def mac(self, number: IndividualNumber) -> bytes:
+        return hmac.digest(self._mac, number.reveal().encode(), "sha256")
+
+    def row(self, number: IndividualNumber, person_key: PersonKey) -> sql.Row:
+        """The row of `VAULT_ADD`."""
+        nonce = os.urandom(NONCE_BYTES)
+        ciphertext = self._data.encrypt(nonce, number.reveal().encode(), person_key)
+        return self.mac(number), self.key_id, nonce, ciphertext, person_key
+
+
+class SqliteVault:
+    """A `Vault` in an SQLite file, used by one process."""
+
+    def __init__(self, database: Path, key_file: Path) -> None:
+        """
+        Open a vault; make the file and its keys if there are none.
+
+        Raises:
+            StoreTooNew: A newer version of the gateway wrote it.
+            PermissionError: The key file is open to others.
+            FileNotFoundError: There is a vault, but its key file is gone.
+        """
+        secrets = load_keyring(key_file, may_make=not database.exists()).secrets
+        self._keys = [_Key(secret) for secret in secrets]
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
+        connection = connected(database, "rw", LONG_BUSY_MS)
+        try:
+            _prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._line = Line(connection, "vault")
+
+    async def close(self) -> None:
+        """Close the file."""
+        await self._line.close()
+
+    async def person_of(self, number: IndividualNumber, if_new: PersonKey) -> PersonKey:
+        """See `Vault`. Raises `Unavailable`, `STORE_UNAVAILABLE`, as a store does."""
+        return await self._line.run(self._finding(number, if_new))
+
+    async def holds(self, person_key: PersonKey, number: IndividualNumber) -> bool:
+        """See `Vault`."""
+
+        def read(connection: sqlite3.Connection) -> bool:
+            return self._found(connection, number) == person_key
+
+        return await self._line.run(read)
+
+    def _finding(
+        self, number: IndividualNumber, if_new: PersonKey
+    ) -> Callable[[sqlite3.Connection], PersonKey]:
+        current, *previous = self._keys
+
+        def find(connection: sqlite3.Connection) -> PersonKey:
+            if (person_key := _person(connection, current, number)) is not None:
+                return person_key
+            person_key = self._found(connection, number) or if_new
+            with transaction(connection):
+                connection.executemany(sql.VAULT_REMOVE, [(key.mac(number),) for key in previous])
+                connection.execute(sql.VAULT_ADD, current.row(number, person_key))
+            return person_key
+
+        return find
+
+    def _found(self, connection: sqlite3.Connection, number: IndividualNumber) -> PersonKey | None:
+        people = (_person(connection, key, number) for key in self._keys)
+        return next((person_key for person_key in people if person_key is not None), None)
+
+
+def _person(
+    connection: sqlite3.Connection, key: _Key, number: IndividualNumber
+) -> PersonKey | None:
+    row = connection.execute(sql.VAULT_PERSON, (key.mac(number),)).fetchone()
+    return None if row is None else PersonKey(row[0])
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    (written_by,) = connection.execute("PRAGMA user_version").fetchone()
+    if written_by > VAULT_FORMAT:
+        raise StoreTooNew(
+            f"the vault has format {written_by}; this gateway knows up to {VAULT_FORMAT}"
+        )
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(sql.VAULT_TABLE)
+    connection.execute(f"PRAGMA user_version = {VAULT_FORMAT}")

@@ -1,0 +1,124 @@
+"""
+The registration desk: one change of the store at a time, each later than the one before.
+
+Files and single changes take turns here. A turn that has waited longest comes next, so a single
+change waits for at most one slice of a file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from gateway.domain.changes import Change, LinkNumber, NewCover
+from gateway.domain.errors import NotPermitted, Refusal, Unavailable
+from gateway.domain.identifiers import InsurerNumber, PersonKey
+from gateway.domain.period import Instant
+from gateway.store.port import Batch, Loaded, UploadKey, Vault, Writing
+from gateway.usecases.applying import Pending, Working, lookup_keys
+from gateway.usecases.context import Clock, NewKey
+
+
+@dataclass(slots=True)
+class Worked:
+    """What came of some lines: the batch to commit, what was refused, how many changed nothing."""
+
+    working: Working
+    batch: Batch
+    lines_applied: int = 0
+    lines_unchanged: int = 0
+    refused: list[tuple[int, Refusal]] = field(default_factory=list)
+    """Line numbers, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A change and the line of the file it stood on."""
+
+    line_number: int
+    change: Change
+
+
+class Desk:
+    """
+    Works changes out and hands out turns; there is one for a store.
+
+    Args:
+        clock: What time it is. Recorded times follow it but never repeat or go back.
+    """
+
+    def __init__(self, store: Writing, vault: Vault, new_key: NewKey, clock: Clock) -> None:
+        self._store = store
+        self._vault = vault
+        self._new_key = new_key
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._last: Instant | None = None
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[Instant]:
+        """Wait for one's turn and have the store to oneself; gives the turn's recorded time."""
+        async with self._lock:
+            if self._last is None:
+                self._last = await self._store.last_recorded_time()
+            self._last = max(self._clock(), Instant(self._last + 1))
+            yield self._last
+
+    async def working(self, changes: Sequence[Change], now: Instant) -> Working:
+        """Load what changes concern, so that they can be applied in memory."""
+        keys = {key for change in changes for key in lookup_keys(change)}
+        loaded = await self._store.load(keys, ()) if keys else Loaded((), {})
+        return Working(loaded, now, self._new_key)
+
+    async def work(
+        self, lines: Sequence[Line], insurer: InsurerNumber, upload_key: UploadKey, now: Instant
+    ) -> Worked:
+        """
+        Let changes of one insurer happen in their order, without committing; needs a turn.
+
+        Raises:
+            Unavailable: `STORE_UNAVAILABLE`; nothing of it is lost, do it again.
+        """
+        worked = Worked(await self.working([line.change for line in lines], now), Batch(now))
+        for line in lines:
+            try:
+                is_changed = await self._apply(worked.working, line, insurer, upload_key)
+            except Unavailable:
+                raise
+            except Refusal as refusal:
+                worked.refused.append((line.line_number, refusal))
+            else:
+                worked.lines_applied += is_changed
+                worked.lines_unchanged += not is_changed
+        await self._resolve(worked.working)
+        worked.batch = worked.working.batch()
+        return worked
+
+    async def _apply(
+        self, working: Working, line: Line, insurer: InsurerNumber, upload_key: UploadKey
+    ) -> bool:
+        change = line.change
+        if change.target.insured_id.insurer_number != insurer:
+            raise NotPermitted("INSURER_NOT_CALLER", "insurer_number")
+        person_key = working.numbered_person(change)
+        is_number_held = False
+        if person_key is not None and isinstance(change, NewCover | LinkNumber):
+            assert change.number is not None
+            is_number_held = await self._vault.holds(person_key, change.number)
+        return working.apply(change, upload_key, line.line_number, is_number_held=is_number_held)
+
+    async def _resolve(self, working: Working) -> None:
+        """Ask the vault whom the numbers of accepted changes belong to, and link them."""
+        pending = working.pending()
+        people = await asyncio.gather(*(self._person_of(one) for one in pending))
+        unknown = {person_key for person_key in people if not working.knows(person_key)}
+        if unknown:
+            working.absorb(await self._store.load((), unknown))
+        for one, person_key in zip(pending, people, strict=True):
+            working.link(one.enrollee_key, person_key)
+
+    async def _person_of(self, pending: Pending) -> PersonKey:
+        assert pending.change.number is not None
+        return await self._vault.person_of(pending.change.number, pending.if_new)

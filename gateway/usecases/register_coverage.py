@@ -1,0 +1,138 @@
+"""
+Register one change at once, between the slices of files (加入者情報の登録).
+
+The same change as a line of a file, through the same desk. Remembered under its request id like
+an upload of one line, so that sending it again gives the same answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields
+from typing import Final
+
+import msgspec
+
+from gateway.domain.changes import Change, LinkNumber, NewCover
+from gateway.domain.errors import Conflict
+from gateway.domain.identifiers import InsurerNumber, PersonKey
+from gateway.domain.period import Instant
+from gateway.domain.purpose import DataCategory, Operation, Role
+from gateway.store.port import Upload, UploadState, Vault, Writing
+from gateway.usecases.applying import Working
+from gateway.usecases.context import Context
+from gateway.usecases.desk import Desk, Line
+from gateway.usecases.door import Door, Errand, Looked
+from gateway.usecases.upload_coverage import upload_key_of
+
+ERRAND: Final = Errand(
+    purpose="KP7-OR-01",
+    operation=Operation.REGISTER,
+    data=frozenset({DataCategory.QUALIFICATION, DataCategory.CERTIFICATE}),
+    recipient=Role.OPERATOR,
+)
+ERRAND_WITH_NUMBER: Final = Errand(
+    ERRAND.purpose, ERRAND.operation, ERRAND.data | {DataCategory.NUMBER}, ERRAND.recipient
+)
+
+_encoder: Final = msgspec.json.Encoder(order="deterministic")
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """Whether a change changed something, and when it became visible."""
+
+    is_changed: bool
+    applied_time: Instant
+
+
+async def register(
+    change: Change,
+    request_id: str,
+    context: Context,
+    store: Writing,
+    vault: Vault,
+    desk: Desk,
+    door: Door,
+) -> Registered:
+    """
+    Let one change of the caller happen, through the door; it is visible when this returns.
+
+    Raises:
+        InvalidInput: `REQUEST_ID_WRONG`; as `gateway.usecases.applying.Working.apply`.
+        Conflict: As there; `UPLOAD_DIFFERS` for another change under the same request id.
+        NotPermitted: `INSURER_NOT_CALLER`; as the door.
+        Unavailable: `STORE_UNAVAILABLE`.
+    """
+    insurer = InsurerNumber(context.caller.code)
+    upload_key = upload_key_of(insurer, request_id)
+    digest = _digest(change)
+
+    async def look() -> Looked[Registered]:
+        async with desk.turn() as now:
+            known = await store.upload(upload_key)
+            if known is not None:
+                working = await desk.working([change], now)
+                await _require_same(known, digest, change, working, vault)
+                return _looked(known, working.people_of(change))
+            worked = await desk.work([Line(1, change)], insurer, upload_key, now)
+            for _, refusal in worked.refused:
+                raise refusal
+            worked.batch.upload = done = Upload(
+                upload_key,
+                insurer,
+                request_id,
+                UploadState.APPLIED,
+                size_bytes=0,
+                digest=digest,
+                received_time=now,
+                applied_time=now,
+                lines_read=1,
+                lines_applied=worked.lines_applied,
+                lines_unchanged=worked.lines_unchanged,
+            )
+            await store.commit(worked.batch)
+            return _looked(done, worked.working.people_of(change))
+
+    errand = ERRAND if _number_of(change) is None else ERRAND_WITH_NUMBER
+    registered, _ = await door.opened(context, errand, look)
+    return registered
+
+
+def _looked(done: Upload, people: tuple[PersonKey, ...]) -> Looked[Registered]:
+    assert done.applied_time is not None
+    answer = Registered(done.lines_applied > 0, done.applied_time)
+    return Looked(answer, "REGISTERED", str(done.lines_applied), people)
+
+
+def _digest(change: Change) -> bytes:
+    """
+    Digest what a change says, but for its My Number.
+
+    Twelve digits are soon guessed from a digest, so only whether there is a number counts here;
+    which it is, the vault compares.
+    """
+    said = {
+        field.name: getattr(change, field.name)
+        for field in fields(change)
+        if field.name != "number"
+    }
+    has_number = _number_of(change) is not None
+    return hashlib.sha256(
+        b"change:" + _encoder.encode([type(change).__name__, has_number, said])
+    ).digest()
+
+
+def _number_of(change: Change) -> object:
+    return change.number if isinstance(change, NewCover | LinkNumber) else None
+
+
+async def _require_same(
+    known: Upload, digest: bytes, change: Change, working: Working, vault: Vault
+) -> None:
+    is_same = known.digest == digest
+    if is_same and isinstance(change, NewCover | LinkNumber) and change.number is not None:
+        person_key = working.numbered_person(change)
+        is_same = person_key is not None and await vault.holds(person_key, change.number)
+    if not is_same:
+        raise Conflict("UPLOAD_DIFFERS", "request_id")

@@ -1,0 +1,264 @@
+"""
+Take an insurer's file until every byte of it is safe, and tell what became of it.
+
+RECEIVED means that every byte is safe, APPLIED that every good line is visible;
+`gateway.usecases.apply_uploads` leads from one to the other. A request id stands for one file:
+sent again it is the same upload. All of it runs in the one writer. Sources: house 4 and 11.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+from gateway.domain.errors import Conflict, InvalidInput, NotFound, TooMuch
+from gateway.domain.identifiers import InsurerNumber
+from gateway.domain.purpose import DataCategory, Operation, Role
+from gateway.domain.reasons import REASONS, Advice
+from gateway.store.port import (
+    Batch,
+    RefusedLine,
+    Spool,
+    Upload,
+    UploadKey,
+    UploadState,
+    Writing,
+)
+from gateway.usecases.context import Context
+from gateway.usecases.desk import Desk
+from gateway.usecases.door import Door, Errand, Looked
+
+ERRAND: Final = Errand(
+    purpose="KP7-OR-01",
+    operation=Operation.REGISTER,
+    data=frozenset({DataCategory.QUALIFICATION, DataCategory.CERTIFICATE, DataCategory.NUMBER}),
+    recipient=Role.OPERATOR,
+)
+"""A file may hold My Numbers; whether this one does is not known when it is let in."""
+
+_REQUEST_ID: Final = re.compile("[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLimits:
+    """The limits of uploads, by the names of the settings."""
+
+    upload_bytes_max: int
+    chunk_bytes_max: int
+    line_bytes_max: int
+    slice_lines_max: int
+    slice_ms_max: int
+    refused_lines_reported_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class UploadReport:
+    """What became of an upload: how far it is, and its refused lines with what to do."""
+
+    upload: Upload
+    refused: tuple[tuple[RefusedLine, Advice], ...]
+
+
+def upload_key_of(insurer: InsurerNumber, request_id: str) -> UploadKey:
+    """
+    The key of what an insurer sent under a request id.
+
+    Raises:
+        InvalidInput: `REQUEST_ID_WRONG`.
+    """
+    if _REQUEST_ID.fullmatch(request_id) is None:
+        raise InvalidInput("REQUEST_ID_WRONG", "request_id")
+    text = f"{insurer.zero_padded}:{request_id}".encode()
+    return UploadKey(hashlib.blake2b(text, digest_size=16).digest())
+
+
+def report_of(upload: Upload, refused_lines: Sequence[RefusedLine]) -> UploadReport:
+    """Put a report together; a file that was ASCII throughout was read as UTF-8."""
+    return UploadReport(
+        replace(upload, encoding=upload.encoding or "utf-8"),
+        tuple((line, REASONS[line.reason]) for line in refused_lines),
+    )
+
+
+class Receiver:
+    """
+    Lets insurers send files; there is one in the writer.
+
+    Args:
+        on_received: Called when there is something to apply.
+    """
+
+    def __init__(
+        self,
+        store: Writing,
+        spool: Spool,
+        desk: Desk,
+        door: Door,
+        limits: UploadLimits,
+        on_received: Callable[[], None],
+    ) -> None:
+        self.store = store
+        self.spool = spool
+        self.desk = desk
+        self.door = door
+        self.limits = limits
+        self.on_received = on_received
+        self._open: set[UploadKey] = set()
+
+    @asynccontextmanager
+    async def receiving(self, context: Context, request_id: str) -> AsyncIterator[Receiving]:
+        """
+        Open an upload of the caller, or come back to it, for as long as the stream lives.
+
+        Raises:
+            InvalidInput: `REQUEST_ID_WRONG`.
+            Conflict: `UPLOAD_BUSY` while another stream has it.
+        """
+        insurer = InsurerNumber(context.caller.code)
+        upload_key = upload_key_of(insurer, request_id)
+        if upload_key in self._open:
+            raise Conflict("UPLOAD_BUSY", "request_id")
+        self._open.add(upload_key)
+        try:
+            finished = await self.store.upload(upload_key)
+            offset = (
+                await self.spool.durable_offset(upload_key)
+                if finished is None
+                else finished.size_bytes
+            )
+            yield Receiving(self, context, insurer, request_id, finished, offset)
+        finally:
+            self._open.discard(upload_key)
+
+    async def status(
+        self, insurer: InsurerNumber, request_id: str
+    ) -> tuple[int, UploadReport | None]:
+        """
+        Tell how far an upload has come: the durable offset, and its report once it is received.
+
+        The report is final when its upload's state is APPLIED.
+
+        Raises:
+            InvalidInput: `REQUEST_ID_WRONG`.
+            NotFound: `UPLOAD_UNKNOWN`.
+        """
+        upload_key = upload_key_of(insurer, request_id)
+        upload = await self.store.upload(upload_key)
+        if upload is None:
+            offset = await self.spool.durable_offset(upload_key)
+            if not offset:
+                raise NotFound("UPLOAD_UNKNOWN", "request_id")
+            return offset, None
+        lines = await self.store.refused_lines(upload_key, self.limits.refused_lines_reported_max)
+        return upload.size_bytes, report_of(upload, lines)
+
+
+class Receiving:
+    """
+    One stream of one upload.
+
+    `finished` is the upload if all of it was received before; then nothing need be sent, and
+    what is sent again from the beginning is compared and not kept.
+    """
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        context: Context,
+        insurer: InsurerNumber,
+        request_id: str,
+        finished: Upload | None,
+        durable_offset: int,
+    ) -> None:
+        self._receiver = receiver
+        self._context = context
+        self._insurer = insurer
+        self._request_id = request_id
+        self._upload_key = upload_key_of(insurer, request_id)
+        self._compared = hashlib.sha256()
+        self._compared_bytes = 0
+        self.finished = finished
+        self.durable_offset = durable_offset
+
+    async def append(self, offset: int, data: bytes) -> int:
+        """
+        Take bytes that begin at an offset and return what is durable then.
+
+        Raises:
+            InvalidInput: `UPLOAD_OFFSET_WRONG` for a gap.
+            TooMuch: `MESSAGE_TOO_LARGE`.
+            Conflict: `UPLOAD_DIFFERS` if bytes sent again are others.
+        """
+        limits = self._receiver.limits
+        if len(data) > limits.chunk_bytes_max or offset + len(data) > limits.upload_bytes_max:
+            raise TooMuch("MESSAGE_TOO_LARGE", "data")
+        have = self.durable_offset if self.finished is None else self._compared_bytes
+        if not 0 <= offset <= have:
+            raise InvalidInput("UPLOAD_OFFSET_WRONG", "offset", durable_offset=str(have))
+        if self.finished is not None:
+            fresh = data[have - offset :]
+            self._compared.update(fresh)
+            self._compared_bytes += len(fresh)
+            return self.durable_offset
+        again = data[: have - offset]
+        if again and await self._stored(offset, len(again)) != again:
+            raise Conflict("UPLOAD_DIFFERS", "data")
+        if len(data) > len(again):
+            self.durable_offset = await self._receiver.spool.append(
+                self._upload_key, have, data[len(again) :]
+            )
+        return self.durable_offset
+
+    async def finish(self, size_bytes: int) -> Upload:
+        """
+        Close the file; when this returns, all of it is safe and its access record too.
+
+        Raises:
+            InvalidInput: `UPLOAD_OFFSET_WRONG` if bytes are missing.
+            Conflict: `UPLOAD_DIFFERS` if another file was received under this request id.
+            NotPermitted: As the door; then nothing is registered.
+            Unavailable: `STORE_UNAVAILABLE`.
+        """
+        if self.finished is not None:
+            self._require_same(self.finished, size_bytes)
+            return self.finished
+        if size_bytes != self.durable_offset:
+            raise InvalidInput(
+                "UPLOAD_OFFSET_WRONG", "size_bytes", durable_offset=str(self.durable_offset)
+            )
+
+        async def look() -> Looked[bytes]:
+            digest = await self._receiver.spool.digest(self._upload_key)
+            return Looked(digest, "REGISTERED", "RECEIVED")
+
+        digest, _ = await self._receiver.door.opened(self._context, ERRAND, look)
+        async with self._receiver.desk.turn() as now:
+            received = Upload(
+                self._upload_key,
+                self._insurer,
+                self._request_id,
+                UploadState.RECEIVED,
+                size_bytes,
+                digest,
+                received_time=now,
+            )
+            await self._receiver.store.commit(Batch(now, upload=received))
+        self.finished = received
+        self._receiver.on_received()
+        return received
+
+    async def _stored(self, offset: int, size: int) -> bytes:
+        return await self._receiver.spool.read(self._upload_key, offset, size)
+
+    def _require_same(self, finished: Upload, size_bytes: int) -> None:
+        if size_bytes != finished.size_bytes:
+            raise Conflict("UPLOAD_DIFFERS", "size_bytes")
+        if 0 < self._compared_bytes < size_bytes:
+            have = str(self._compared_bytes)
+            raise InvalidInput("UPLOAD_OFFSET_WRONG", "size_bytes", durable_offset=have)
+        if self._compared_bytes and self._compared.digest() != finished.digest:
+            raise Conflict("UPLOAD_DIFFERS", "data")

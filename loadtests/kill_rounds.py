@@ -1,0 +1,423 @@
+"""
+Rounds of `kill -9`: nothing acknowledged may be missing, no answer without its access record.
+
+Each round an insurer uploads a file of new people while clinics keep asking; at a random instant
+from the first byte to 100 ms after the acknowledgement a random process (supervisor, writer or a
+worker) is killed. A dead supervisor is started again, everything else restarts by itself. Then
+the round's promises are checked: what was acknowledged as received is there without sending a
+byte again, and every person of it answers. At the end every answer that reached a client must
+have its access record, with the same outcome, in a chain that verifies.
+
+    python -m loadtests.kill_rounds [--rounds 200] [--seed 1]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import random
+import shutil
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import grpc
+from google.type.date_pb2 import Date
+
+from gateway.app.certificates import issue_all
+from gateway.v1 import coverage_pb2 as cov
+from gateway.v1.coverage_pb2_grpc import CoverageServiceStub
+from gateway.v1.eligibility_pb2 import ConfirmEligibilityRequest, ConfirmEligibilityResponse
+from gateway.v1.eligibility_pb2_grpc import EligibilityServiceStub
+from gateway.v1.types_pb2 import InsuredId
+from loadtests.evidence import Evidence, read_evidence
+from loadtests.places import channel_to, free_port, write_config
+
+if TYPE_CHECKING:
+    from gateway.v1.coverage_pb2_grpc import CoverageServiceAsyncStub
+    from gateway.v1.eligibility_pb2_grpc import EligibilityServiceAsyncStub
+
+INSURER: Final = "06139992"
+INSTITUTION: Final = "1319999999"
+LINES_PER_ROUND: Final = 60
+CHUNK_BYTES: Final = 1024
+AFTER_ACK_S: Final = 0.1
+RECOVER_S_MAX: Final = 30.0
+ASKERS: Final = 4
+HEADER: Final = (
+    "insurer_number,action,symbol,number,branch,birth_date,acquisition_date,name,sex,insurer_name"
+)
+RETRIED: Final = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+)
+
+
+def number_of(round_no: int, line: int) -> str:
+    """The number of a made-up person."""
+    return f"{round_no:05}{line:03}"
+
+
+def file_of(round_no: int) -> bytes:
+    """A coverage file of people nobody has heard of before."""
+    lines = [
+        f"{INSURER},NEW,K{round_no},{number_of(round_no, i)},01,19800101,20260401,"
+        f"試験　{round_no}番,1,模擬健康保険組合"
+        for i in range(LINES_PER_ROUND)
+    ]
+    return ("\n".join([HEADER, *lines]) + "\n").encode()
+
+
+def question(round_no: int, line: int) -> ConfirmEligibilityRequest:
+    """Ask about one of them."""
+    return ConfirmEligibilityRequest(
+        insured_id=InsuredId(
+            insurer_number=INSURER,
+            symbol=f"K{round_no}",
+            number=number_of(round_no, line),
+            branch="01",
+        ),
+        birth_date=Date(year=1980, month=1, day=1),
+        confirmation_date=Date(year=2026, month=4, day=15),
+    )
+
+
+@dataclass(slots=True)
+class World:
+    """The gateway under test and what its clients were told."""
+
+    root: Path
+    port: int
+    supervisor: asyncio.subprocess.Process | None = None
+    received: set[int] = field(default_factory=set)
+    answers: dict[str, int] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    down_s: list[float] = field(default_factory=list)
+    killed: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def data(self) -> Path:
+        """The gateway's data directory."""
+        return self.root / "data"
+
+    def channel(self, party: str) -> grpc.aio.Channel:
+        """Open a connection of its own."""
+        return channel_to(self.root, self.port, party)
+
+    async def start(self) -> None:
+        """Start the supervisor; its forerunner's children may need a moment to go."""
+        until = time.monotonic() + RECOVER_S_MAX
+        while time.monotonic() < until:
+            self.supervisor = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "gateway",
+                "serve",
+                "--config",
+                str(self.root / "gateway.toml"),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+            assert self.supervisor.stdout is not None
+            if b"listens" in await self.supervisor.stdout.readline():
+                return
+            await self.supervisor.wait()
+            await asyncio.sleep(0.1)
+        raise RuntimeError("the gateway did not come back")
+
+    def processes(self) -> dict[str, int]:
+        """Process ids by name, from the supervisor's children."""
+        assert self.supervisor is not None
+        pid = self.supervisor.pid
+        found = {"supervisor": pid}
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with contextlib.suppress(OSError):
+                command = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
+                module = next((word for word in command if word.startswith("gateway.app.")), "")
+                found[f"{module.rpartition('.')[2]}:{child}"] = int(child)
+        return found
+
+
+async def requests_of(
+    round_no: int, content: bytes, offset: int
+) -> AsyncIterator[cov.UploadCoverageRequest]:
+    """The messages of an upload from an offset on."""
+    yield cov.UploadCoverageRequest(start=cov.UploadStart(request_id=f"kill-{round_no}"))
+    for at in range(offset, len(content), CHUNK_BYTES):
+        chunk = cov.UploadChunk(offset=at, data=content[at : at + CHUNK_BYTES])
+        yield cov.UploadCoverageRequest(chunk=chunk)
+    yield cov.UploadCoverageRequest(finish=cov.UploadFinish(size_bytes=len(content)))
+
+
+async def upload_once(
+    world: World, stub: CoverageServiceAsyncStub, round_no: int, offset: int
+) -> cov.UploadReport | None:
+    """Send a file from an offset; remember the acknowledgement the moment it is here."""
+    call = stub.UploadCoverage(requests_of(round_no, file_of(round_no), offset), timeout=20)
+    async for answer in call:
+        if answer.HasField("received"):
+            world.received.add(round_no)
+        elif answer.HasField("report"):
+            return answer.report
+    return None
+
+
+async def upload(world: World, round_no: int) -> cov.UploadReport:
+    """Upload as a careful sender: after a break ask how much is safe, go on there."""
+    async with world.channel(f"insurer-{INSURER}") as channel:
+        stub = CoverageServiceStub(channel)
+        until = time.monotonic() + RECOVER_S_MAX
+        offset = 0
+        while time.monotonic() < until:
+            try:
+                if round_no in world.received:
+                    return await acknowledged_report(world, stub, round_no, until)
+                report = await upload_once(world, stub, round_no, offset)
+                if report is not None:
+                    return report
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in RETRIED:
+                    raise
+            await asyncio.sleep(0.05)
+            offset = await durable_offset(stub, round_no)
+    raise RuntimeError(f"round {round_no}: no report")
+
+
+async def durable_offset(stub: CoverageServiceAsyncStub, round_no: int) -> int:
+    """How much of an upload is safe; 0 while nobody can say."""
+    with contextlib.suppress(grpc.aio.AioRpcError):
+        state = await stub.GetUpload(cov.GetUploadRequest(request_id=f"kill-{round_no}"), timeout=5)
+        return int(state.durable_offset)
+    return 0
+
+
+async def acknowledged_report(
+    world: World, stub: CoverageServiceAsyncStub, round_no: int, until: float
+) -> cov.UploadReport:
+    """What was acknowledged must be known and get applied without a byte sent again."""
+    while time.monotonic() < until:
+        try:
+            state = await stub.GetUpload(
+                cov.GetUploadRequest(request_id=f"kill-{round_no}"), timeout=5
+            )
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                world.wrong.append(f"round {round_no}: acknowledged upload is unknown")
+                world.received.discard(round_no)
+                break
+            if error.code() not in RETRIED:
+                raise
+        else:
+            if state.state == cov.UPLOAD_STATE_RECEIVING:
+                world.wrong.append(f"round {round_no}: acknowledged upload went back to receiving")
+                world.received.discard(round_no)
+                break
+            if state.HasField("report"):
+                return state.report
+        await asyncio.sleep(0.05)
+    return cov.UploadReport()
+
+
+async def ask(
+    world: World, stub: EligibilityServiceAsyncStub, round_no: int, line: int
+) -> ConfirmEligibilityResponse | None:
+    """Ask once and keep what the answer promised; None if the gateway was away."""
+    try:
+        answer = await stub.ConfirmEligibility(question(round_no, line), timeout=5)
+    except grpc.aio.AioRpcError as error:
+        if error.code() not in RETRIED:
+            world.wrong.append(f"round {round_no}: lookup failed with {error.code().name}")
+        return None
+    world.answers[answer.access_record_id] = int(answer.validity)
+    return answer
+
+
+async def keep_asking(world: World, applied: list[int], stop: asyncio.Event, seed: int) -> None:
+    """A clinic that never stops asking about people whose registration was confirmed."""
+    rng = random.Random(seed)
+    async with world.channel("institution") as channel:
+        stub = EligibilityServiceStub(channel)
+        away: float | None = None
+        while not stop.is_set():
+            if not applied:
+                await asyncio.sleep(0.01)
+                continue
+            round_no = rng.choice(applied)
+            answer = await ask(world, stub, round_no, rng.randrange(LINES_PER_ROUND))
+            if answer is None:
+                away = away or time.monotonic()
+                await asyncio.sleep(0.02)
+                continue
+            if away is not None:
+                world.down_s.append(time.monotonic() - away)
+                away = None
+            if answer.validity != 1:
+                world.wrong.append(
+                    f"round {round_no}: a registered person was answered with {answer.validity}"
+                )
+            await asyncio.sleep(0.002)
+
+
+async def kill_some(world: World, rng: random.Random, usual_s: float, round_no: int) -> None:
+    """Kill one process at a random instant up to 100 ms after the usual acknowledgement."""
+    await asyncio.sleep(rng.uniform(0, usual_s + AFTER_ACK_S))
+    found = world.processes()
+    kinds = sorted({name.partition(":")[0] for name in found})
+    kind = rng.choice(kinds)
+    name = rng.choice([name for name in sorted(found) if name.partition(":")[0] == kind])
+    when = "after" if round_no in world.received else "before"
+    world.killed[f"{kind} {when} acknowledgement"] += 1
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(found[name], signal.SIGKILL)
+    if kind == "supervisor":
+        assert world.supervisor is not None
+        await world.supervisor.wait()
+        await world.start()
+
+
+async def one_round(
+    world: World, rng: random.Random, usual_s: float, round_no: int, applied: list[int]
+) -> None:
+    """One upload, one kill, and the promises of the round."""
+    killer = asyncio.create_task(kill_some(world, rng, usual_s, round_no))
+    report = await upload(world, round_no)
+    await killer
+    if (report.lines_read, report.lines_refused) != (LINES_PER_ROUND, 0):
+        world.wrong.append(
+            f"round {round_no}: report of {report.lines_read} lines, {report.lines_refused} refused"
+        )
+    await check_all(world, round_no)
+    applied.append(round_no)
+
+
+async def check_all(world: World, round_no: int) -> None:
+    """Every person of a confirmed upload answers."""
+    async with world.channel("institution") as channel:
+        stub = EligibilityServiceStub(channel)
+        for line in range(LINES_PER_ROUND):
+            until = time.monotonic() + RECOVER_S_MAX
+            answer = None
+            while answer is None and time.monotonic() < until:
+                answer = await ask(world, stub, round_no, line)
+                if answer is None:
+                    await asyncio.sleep(0.05)
+            if answer is None or answer.validity != 1:
+                world.wrong.append(f"round {round_no} line {line}: acknowledged and missing")
+
+
+async def rounds_of(world: World, rounds: int, seed: int) -> None:
+    """Measure the usual time to the acknowledgement, then kill."""
+    rng = random.Random(seed)
+    applied: list[int] = []
+    times = []
+    for round_no in range(3):
+        begin = time.monotonic()
+        await upload(world, round_no)
+        times.append(time.monotonic() - begin)
+        applied.append(round_no)
+    stop = asyncio.Event()
+    askers = [
+        asyncio.create_task(keep_asking(world, applied, stop, seed + i)) for i in range(ASKERS)
+    ]
+    for round_no in range(3, rounds + 3):
+        await one_round(world, rng, statistics.median(times), round_no, applied)
+        if round_no % 20 == 2:
+            print(
+                f"  {round_no - 2} rounds, {len(world.answers)} answers, {len(world.wrong)} wrong",
+                flush=True,
+            )
+    stop.set()
+    await asyncio.gather(*askers)
+
+
+def missing_records(answers: dict[str, int], evidence: Evidence) -> list[str]:
+    """The answers that reached a client and have no access record with the same outcome."""
+    return [
+        record_id
+        for record_id, validity in answers.items()
+        if evidence.outcomes.get(record_id) != ("ANSWERED", str(validity))
+    ]
+
+
+def show_planted(world: World) -> bool:
+    """Show that the checks can fail: a cut chain, a changed record, an answer nobody recorded."""
+    copy = world.root / "planted"
+    shutil.copytree(world.data / "access", copy)
+    segment = max(copy.rglob("*.log"), key=lambda path: path.stat().st_size)
+    content = segment.read_bytes()
+    segment.write_bytes(content.replace(b'"ANSWERED"', b'"UNASKED!"', 1))
+    changed = bool(read_evidence(copy).problems)
+    segment.write_bytes(content[: content.rindex(b"\n", 0, -1) + 1])
+    cut = bool(missing_records(world.answers, read_evidence(copy)))
+    segment.write_bytes(content)
+    whole = read_evidence(copy)
+    invented = bool(missing_records({**world.answers, "0000-1": 1}, whole))
+    shutil.rmtree(copy)
+    print(f"planted: changed record {changed}, cut chain {cut}, unrecorded answer {invented}")
+    return changed and cut and invented
+
+
+async def show(rounds: int, seed: int) -> int:
+    """Run everything; return the exit code."""
+    with tempfile.TemporaryDirectory(prefix="onshi-kill-") as scratch:
+        root = Path(scratch)
+        issue_all(root / "certs", INSTITUTION, [INSURER])
+        world = World(root, free_port())
+        write_config(root, world.port)
+        await world.start()
+        try:
+            stranger = World(root, world.port)
+            await check_all(stranger, 99_999)
+            print(f"planted: a file never sent, {len(stranger.wrong)} of {LINES_PER_ROUND} missing")
+            await rounds_of(world, rounds, seed)
+        finally:
+            assert world.supervisor is not None
+            with contextlib.suppress(ProcessLookupError):
+                world.supervisor.terminate()
+            await world.supervisor.wait()
+        evidence = read_evidence(world.data / "access")
+        unrecorded = missing_records(world.answers, evidence)
+        noticed = show_planted(world)
+        print(f"rounds {rounds}, seed {seed}; killed: {dict(sorted(world.killed.items()))}")
+        print(
+            f"uploads acknowledged {rounds + 3}, people {(rounds + 3) * LINES_PER_ROUND}; "
+            f"wrong or missing {len(world.wrong)}"
+        )
+        for sentence in world.wrong[:10]:
+            print(f"  {sentence}")
+        print(
+            f"answers {len(world.answers)}, without their record {len(unrecorded)}; "
+            f"chains {evidence.lives}, broken {len(evidence.problems)}"
+        )
+        for problem in evidence.problems[:10]:
+            print(f"  {problem}")
+        if world.down_s:
+            print(
+                f"a clinic was without an answer for {statistics.median(world.down_s):.2f} s "
+                f"(median of {len(world.down_s)}), {max(world.down_s):.2f} s at most"
+            )
+        bad = world.wrong or unrecorded or evidence.problems
+        return 1 if bad or not noticed or len(stranger.wrong) != LINES_PER_ROUND else 0
+
+
+def main() -> None:
+    """Parse the options and run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    sys.exit(asyncio.run(show(options.rounds, options.seed)))
+
+
+if __name__ == "__main__":
+    main()

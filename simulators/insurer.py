@@ -1,0 +1,231 @@
+"""
+A simulated insurer: uploads coverage files, registers single changes and My Numbers.
+
+An upload survives broken streams: the insurer asks how much is durable and goes on from there,
+a bounded number of times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+import grpc
+from google.type import date_pb2
+
+from gateway.v1 import coverage_pb2, types_pb2
+from simulators.people import Card, Row
+
+if TYPE_CHECKING:
+    from gateway.v1.coverage_pb2_grpc import CoverageServiceAsyncStub
+
+CHUNK_BYTES: Final = 256 * 1024
+
+_WORTH_RETRYING: Final = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+    }
+)
+_BUSY: Final = "UPLOAD_BUSY"
+"""Another stream of the upload is not over yet; it will be soon."""
+
+
+class UploadBrokenError(Exception):
+    """The stream ended before the report came, without saying why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """
+    How often an upload is tried, and how long is waited before each further try.
+
+    The wait doubles from `first_wait_s` up to `wait_s_max`.
+    """
+
+    tries_max: int = 8
+    first_wait_s: float = 0.1
+    wait_s_max: float = 5.0
+
+    def wait_s(self, tries: int) -> float:
+        """Seconds to wait after so many tries."""
+        return min(self.first_wait_s * 2.0 ** (tries - 1), self.wait_s_max)
+
+
+DEFAULT_PATIENCE: Final = Patience()
+
+
+async def upload(
+    stub: CoverageServiceAsyncStub,
+    request_id: str,
+    data: bytes | AsyncIterable[bytes],
+    chunk_bytes: int = CHUNK_BYTES,
+    patience: Patience = DEFAULT_PATIENCE,
+) -> coverage_pb2.UploadReport:
+    """
+    Send a coverage file and wait for its report, resuming if the stream breaks.
+
+    Args:
+        data: The file. Iterating an iterable again must begin at its first byte; an iterator,
+            which cannot do that, is sent once and its broken stream is not resumed.
+
+        chunk_bytes: Bytes of each chunk, at most 1 MiB.
+
+    Raises:
+        grpc.aio.AioRpcError: For a refusal, or if no try was left.
+        UploadBrokenError: If streams ended without a report and no try was left.
+    """
+    return await _persist(stub, request_id, data, chunk_bytes, patience, is_known=False)
+
+
+async def resume(
+    stub: CoverageServiceAsyncStub,
+    request_id: str,
+    data: bytes | AsyncIterable[bytes],
+    chunk_bytes: int = CHUNK_BYTES,
+    patience: Patience = DEFAULT_PATIENCE,
+) -> coverage_pb2.UploadReport:
+    """Go on with an upload begun earlier, as `upload`; one never begun starts at its first byte."""
+    return await _persist(stub, request_id, data, chunk_bytes, patience, is_known=True)
+
+
+async def _persist(
+    stub: CoverageServiceAsyncStub,
+    request_id: str,
+    data: bytes | AsyncIterable[bytes],
+    chunk_bytes: int,
+    patience: Patience,
+    *,
+    is_known: bool,
+) -> coverage_pb2.UploadReport:
+    tries_max = 1 if isinstance(data, AsyncIterator) else patience.tries_max
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            offset = 0
+            if is_known or tries > 1:
+                state = await _state(stub, request_id)
+                if state.HasField("report"):
+                    return state.report
+                offset = state.durable_offset
+            return await _send(stub, request_id, data, chunk_bytes, offset)
+        except UploadBrokenError:
+            if tries >= tries_max:
+                raise
+        except grpc.aio.AioRpcError as error:
+            if tries >= tries_max or not _is_worth_retrying(error):
+                raise
+        await asyncio.sleep(patience.wait_s(tries))
+
+
+def _is_worth_retrying(error: grpc.aio.AioRpcError) -> bool:
+    return error.code() in _WORTH_RETRYING or _BUSY in (error.details() or "")
+
+
+async def _state(stub: CoverageServiceAsyncStub, request_id: str) -> coverage_pb2.GetUploadResponse:
+    try:
+        return await stub.GetUpload(coverage_pb2.GetUploadRequest(request_id=request_id))
+    except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.NOT_FOUND:
+            return coverage_pb2.GetUploadResponse()
+        raise
+
+
+async def _send(
+    stub: CoverageServiceAsyncStub,
+    request_id: str,
+    data: bytes | AsyncIterable[bytes],
+    chunk_bytes: int,
+    offset: int,
+) -> coverage_pb2.UploadReport:
+    """One stream: send from an offset on, read what comes back, give the report."""
+    call = stub.UploadCoverage(_steps(request_id, data, chunk_bytes, offset))
+    try:
+        async for response in call:
+            if response.WhichOneof("event") == "report":
+                return response.report
+    finally:
+        call.cancel()
+    raise UploadBrokenError("the stream ended without a report")
+
+
+async def _steps(
+    request_id: str, data: bytes | AsyncIterable[bytes], chunk_bytes: int, offset: int
+) -> AsyncIterator[coverage_pb2.UploadCoverageRequest]:
+    yield coverage_pb2.UploadCoverageRequest(start=coverage_pb2.UploadStart(request_id=request_id))
+    place = 0
+    async for chunk in _chunks(data, chunk_bytes):
+        fresh = chunk[max(offset - place, 0) :]
+        place += len(chunk)
+        if fresh:
+            yield coverage_pb2.UploadCoverageRequest(
+                chunk=coverage_pb2.UploadChunk(offset=place - len(fresh), data=fresh)
+            )
+    yield coverage_pb2.UploadCoverageRequest(finish=coverage_pb2.UploadFinish(size_bytes=place))
+
+
+async def _chunks(data: bytes | AsyncIterable[bytes], chunk_bytes: int) -> AsyncIterator[bytes]:
+    """The file in chunks of exactly so many bytes, the last one shorter."""
+    held = bytearray()
+    async for piece in _pieces(data):
+        held += piece
+        while len(held) >= chunk_bytes:
+            yield bytes(held[:chunk_bytes])
+            del held[:chunk_bytes]
+    if held:
+        yield bytes(held)
+
+
+async def _pieces(data: bytes | AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    if isinstance(data, bytes):
+        view = memoryview(data)
+        for begin in range(0, len(data), CHUNK_BYTES):
+            yield bytes(view[begin : begin + CHUNK_BYTES])
+        return
+    async for piece in data:
+        yield piece
+
+
+async def register(
+    stub: CoverageServiceAsyncStub, request_id: str, row: Row
+) -> coverage_pb2.RegisterCoverageResponse:
+    """
+    Register one line of a coverage file by itself.
+
+    Raises:
+        grpc.aio.AioRpcError: For a refusal.
+    """
+    return await stub.RegisterCoverage(
+        coverage_pb2.RegisterCoverageRequest(request_id=request_id, cells=row)
+    )
+
+
+async def register_number(
+    stub: CoverageServiceAsyncStub,
+    request_id: str,
+    card: Card,
+    birth_date: date,
+    individual_number: str,
+) -> coverage_pb2.RegisterIndividualNumberResponse:
+    """
+    Tell an enrollee's My Number.
+
+    Raises:
+        grpc.aio.AioRpcError: For a refusal.
+    """
+    return await stub.RegisterIndividualNumber(
+        coverage_pb2.RegisterIndividualNumberRequest(
+            request_id=request_id,
+            insured_id=types_pb2.InsuredId(**card.cells()),
+            birth_date=date_pb2.Date(
+                year=birth_date.year, month=birth_date.month, day=birth_date.day
+            ),
+            individual_number=individual_number,
+        )
+    )

@@ -1,0 +1,264 @@
+"""The spool keeps exactly the acknowledged bytes, encrypted, whatever tears its files."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from gateway.domain.errors import InvalidInput, Unavailable
+from gateway.store import spool as spooling
+from gateway.store.keyring import rotate
+from gateway.store.port import UploadKey
+from gateway.store.spool import FRAME, TAG_BYTES, FileSpool, SpoolBroken
+from tests.store.batches import UPLOAD_KEY, key_of
+
+PLAIN = "123456789018,山田太郎,1984-02-29\r\n".encode() * 40
+PIECE = 100
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Where the spool and its keys are."""
+    return tmp_path
+
+
+def opened(root: Path) -> FileSpool:
+    """Open the spool, as after a restart."""
+    return FileSpool(root / "spool", root / "spool.json")
+
+
+def file_of(root: Path) -> Path:
+    """The one file in the spool."""
+    (path,) = (root / "spool").iterdir()
+    return path
+
+
+@pytest_asyncio.fixture
+async def spool(root: Path) -> AsyncIterator[FileSpool]:
+    """A fresh spool."""
+    fresh = opened(root)
+    yield fresh
+    await fresh.close()
+
+
+async def fill(spool: FileSpool, upload_key: UploadKey = UPLOAD_KEY) -> None:
+    """Append the text in small pieces."""
+    for offset in range(0, len(PLAIN), PIECE):
+        end = await spool.append(upload_key, offset, PLAIN[offset : offset + PIECE])
+        assert min(offset + PIECE, len(PLAIN)) == end
+
+
+async def test_bytes_come_back_from_any_offset(spool: FileSpool) -> None:
+    """Reads cross frames, begin and end anywhere, and are short only at the end."""
+    await fill(spool)
+    for offset in (0, 1, PIECE - 1, PIECE, PIECE + 1, len(PLAIN) - 1, len(PLAIN), len(PLAIN) + 9):
+        for bytes_max in (1, PIECE, PIECE + 1, 3 * PIECE, len(PLAIN)):
+            assert PLAIN[offset : offset + bytes_max] == await spool.read(
+                UPLOAD_KEY, offset, bytes_max
+            )
+
+
+async def test_an_unknown_upload_is_empty(spool: FileSpool) -> None:
+    """An upload nobody sent has no bytes, and asking leaves no file."""
+    assert 0 == await spool.durable_offset(UPLOAD_KEY)
+    assert b"" == await spool.read(UPLOAD_KEY, 0, 9)
+    assert hashlib.sha256().digest() == await spool.digest(UPLOAD_KEY)
+    assert 0 == await spool.append(UPLOAD_KEY, 0, b"")
+    await spool.discard(UPLOAD_KEY)
+
+
+async def test_bytes_sent_again_are_skipped(spool: FileSpool) -> None:
+    """Bytes that are durable already are not written twice, whole or in part."""
+    await spool.append(UPLOAD_KEY, 0, b"abc")
+    assert 3 == await spool.append(UPLOAD_KEY, 0, b"abc")
+    assert 3 == await spool.append(UPLOAD_KEY, 1, b"b")
+    assert 5 == await spool.append(UPLOAD_KEY, 1, b"bcde")
+    assert b"abcde" == await spool.read(UPLOAD_KEY, 0, 9)
+
+
+@pytest.mark.parametrize("offset", [4, -1, 2**63])
+async def test_a_gap_is_refused(spool: FileSpool, offset: int) -> None:
+    """Bytes that do not join the durable ones are refused and change nothing."""
+    await spool.append(UPLOAD_KEY, 0, b"abc")
+    with pytest.raises(InvalidInput, match="UPLOAD_OFFSET_WRONG"):
+        await spool.append(UPLOAD_KEY, offset, b"x")
+    assert 3 == await spool.durable_offset(UPLOAD_KEY)
+
+
+async def test_uploads_do_not_mix(spool: FileSpool) -> None:
+    """Each upload has its own bytes; discarding one, twice too, leaves the other."""
+    other = UploadKey(key_of("upload", 2))
+    await spool.append(UPLOAD_KEY, 0, b"abc")
+    await spool.append(other, 0, b"xyz")
+    await spool.discard(other)
+    await spool.discard(other)
+    assert (3, 0) == (await spool.durable_offset(UPLOAD_KEY), await spool.durable_offset(other))
+
+
+async def test_everything_is_there_after_a_restart(root: Path, spool: FileSpool) -> None:
+    """A restart, a rotation of the keys and an append after it lose nothing."""
+    await fill(spool)
+    expected = hashlib.sha256(PLAIN).digest()
+    assert expected == await spool.digest(UPLOAD_KEY)
+    rotate(root / "spool.json")
+    again = opened(root)
+    assert len(PLAIN) == await again.durable_offset(UPLOAD_KEY)
+    assert expected == await again.digest(UPLOAD_KEY)
+    await again.append(UPLOAD_KEY, len(PLAIN), b"end")
+    assert PLAIN + b"end" == await again.read(UPLOAD_KEY, 0, 9_999)
+    assert hashlib.sha256(PLAIN + b"end").digest() == await again.digest(UPLOAD_KEY)
+    await again.close()
+
+
+async def test_a_long_digest_is_made_in_turns(
+    root: Path, spool: FileSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hashing an upload after a restart goes piece by piece to the same digest."""
+    await fill(spool)
+    monkeypatch.setattr(spooling, "HASHED_AT_ONCE_BYTES", 150)
+    again = opened(root)
+    assert hashlib.sha256(PLAIN).digest() == await again.digest(UPLOAD_KEY)
+    await again.close()
+
+
+async def test_more_uploads_than_indexes_are_kept(
+    spool: FileSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upload whose index was dropped goes on where it was."""
+    monkeypatch.setattr(spooling, "UPLOADS_INDEXED_MAX", 2)
+    keys = [UploadKey(key_of("upload", number)) for number in range(5)]
+    for offset in (0, 1, 2):
+        for key in keys:
+            assert offset + 1 == await spool.append(key, offset, b"x")
+    assert 2 == len(spool._uploads)
+    assert [b"xxx"] * 5 == [await spool.read(key, 0, 9) for key in keys]
+
+
+@pytest.mark.parametrize("kept", range(FRAME.size + 3 + TAG_BYTES))
+async def test_a_torn_frame_is_cut_off(root: Path, spool: FileSpool, kept: int) -> None:
+    """However much of the last frame a power cut left, the frames before it stay."""
+    await spool.append(UPLOAD_KEY, 0, b"safe")
+    size = file_of(root).stat().st_size
+    await spool.append(UPLOAD_KEY, 4, b"not")
+    os.truncate(file_of(root), size + kept)
+    again = opened(root)
+    assert 4 == await again.durable_offset(UPLOAD_KEY)
+    assert size == file_of(root).stat().st_size
+    assert 7 == await again.append(UPLOAD_KEY, 4, b"now")
+    assert hashlib.sha256(b"safenow").digest() == await again.digest(UPLOAD_KEY)
+    await again.close()
+
+
+@pytest.mark.parametrize("filling", [b"\x00", b"\xff", b"x"])
+@pytest.mark.parametrize("place", [0, FRAME.size, FRAME.size + 2])
+async def test_a_frame_that_was_not_written_out_is_cut_off(
+    root: Path, spool: FileSpool, filling: bytes, place: int
+) -> None:
+    """A last frame whose length reached the disk before its bytes is cut off."""
+    await spool.append(UPLOAD_KEY, 0, b"safe")
+    size = file_of(root).stat().st_size
+    await spool.append(UPLOAD_KEY, 4, b"not")
+    content = file_of(root).read_bytes()
+    whole = content[: size + place]
+    file_of(root).write_bytes(whole + filling * (len(content) - len(whole)))
+    again = opened(root)
+    assert 4 == await again.durable_offset(UPLOAD_KEY)
+    assert b"safe" == await again.read(UPLOAD_KEY, 0, 9)
+    await again.close()
+
+
+async def test_a_damaged_frame_is_never_given_out(root: Path, spool: FileSpool) -> None:
+    """A frame that changed on the disk is a broken spool, not other bytes."""
+    await spool.append(UPLOAD_KEY, 0, b"first")
+    await spool.append(UPLOAD_KEY, 5, b"second")
+    content = bytearray(file_of(root).read_bytes())
+    content[FRAME.size] ^= 1
+    file_of(root).write_bytes(content)
+    again = opened(root)
+    assert 11 == await again.durable_offset(UPLOAD_KEY)
+    with pytest.raises(SpoolBroken):
+        await again.read(UPLOAD_KEY, 0, 11)
+    with pytest.raises(SpoolBroken):
+        await again.digest(UPLOAD_KEY)
+    assert b"second" == await again.read(UPLOAD_KEY, 5, 9)
+    await again.close()
+
+
+async def test_a_file_of_another_upload_does_not_pass(root: Path, spool: FileSpool) -> None:
+    """A frame is bound to its upload: renaming the file makes its last frame unreadable."""
+    await spool.append(UPLOAD_KEY, 0, b"abc")
+    other = UploadKey(key_of("upload", 2))
+    file_of(root).rename(root / "spool" / f"{other.hex()}.spool")
+    again = opened(root)
+    assert 0 == await again.durable_offset(other)
+    await again.close()
+
+
+async def test_plain_bytes_never_touch_the_disk(root: Path, spool: FileSpool) -> None:
+    """No file holds a piece of the text, and equal pieces do not look alike."""
+    await spool.append(UPLOAD_KEY, 0, PLAIN)
+    await spool.append(UPLOAD_KEY, len(PLAIN), PLAIN)
+    content = file_of(root).read_bytes()
+    frame = FRAME.size + len(PLAIN) + TAG_BYTES
+    assert 2 * frame == len(content)
+    for start in range(0, len(PLAIN) - 6, 3):
+        assert PLAIN[start : start + 6] not in content
+    assert content[FRAME.size : frame] != content[frame + FRAME.size :]
+
+
+async def test_files_are_their_owners_only(root: Path, spool: FileSpool) -> None:
+    """Nobody else may look into the directory, a file or the keys."""
+    await spool.append(UPLOAD_KEY, 0, b"abc")
+    modes = [
+        stat.S_IMODE(path.stat().st_mode)
+        for path in (root / "spool", file_of(root), root / "spool.json")
+    ]
+    assert [0o700, 0o600, 0o600] == modes
+
+
+async def test_an_append_is_synced_before_it_is_acknowledged(
+    spool: FileSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each append syncs its file, and the first one the directory too."""
+    calls: list[str] = []
+    fdatasync, fsync = os.fdatasync, os.fsync
+    monkeypatch.setattr(os, "fdatasync", lambda handle: (calls.append("file"), fdatasync(handle)))
+    monkeypatch.setattr(os, "fsync", lambda handle: (calls.append("directory"), fsync(handle)))
+    await spool.append(UPLOAD_KEY, 0, b"abc")
+    await spool.append(UPLOAD_KEY, 3, b"def")
+    assert ["file", "directory", "file"] == calls
+
+
+@pytest.mark.parametrize("failing", ["pwrite", "fdatasync"])
+async def test_a_disk_that_fails_is_unavailable_and_forgets(
+    spool: FileSpool, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """A write or sync that fails is STORE_UNAVAILABLE; the next append begins where it should."""
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "no space")
+
+    await spool.append(UPLOAD_KEY, 0, b"abc")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, failing, fail)
+        with pytest.raises(Unavailable, match="STORE_UNAVAILABLE"):
+            await spool.append(UPLOAD_KEY, 3, b"lost")
+    assert 3 == await spool.durable_offset(UPLOAD_KEY)
+    assert 6 == await spool.append(UPLOAD_KEY, 3, b"def")
+    assert b"abcdef" == await spool.read(UPLOAD_KEY, 0, 9)
+    assert hashlib.sha256(b"abcdef").digest() == await spool.digest(UPLOAD_KEY)
+
+
+async def test_a_lost_key_file_is_not_replaced(root: Path, spool: FileSpool) -> None:
+    """Uploads without their key file are refused: fresh keys would make them unreadable."""
+    await spool.append(UPLOAD_KEY, 0, b"abc")
+    (root / "spool.json").unlink()
+    with pytest.raises(FileNotFoundError):
+        opened(root)

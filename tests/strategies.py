@@ -1,0 +1,214 @@
+"""
+Hypothesis strategies for the domain's values: valid ones, and texts that are nearly valid.
+
+Valid strategies build values through their constructors, so they cannot drift from the rules.
+`small_*` strategies draw from few values on purpose, so that draws meet each other.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from hypothesis import strategies as st
+
+from gateway.domain.changes import (
+    CancelCover,
+    Change,
+    ChangeItems,
+    CorrectCover,
+    LoseCover,
+    NewCover,
+    Target,
+)
+from gateway.domain.coverage import (
+    CardClassification,
+    Coverage,
+    CoverState,
+    ElderlyCertificate,
+    Enrolment,
+    History,
+    LimitCertificate,
+    LimitClass,
+    LimitKind,
+    LossReason,
+    MedicalTicket,
+    Relationship,
+    Sex,
+)
+from gateway.domain.identifiers import (
+    EnrolleeKey,
+    InstitutionCode,
+    InsuredId,
+    InsurerNumber,
+    LookupKey,
+    PersonKey,
+    with_check_digit,
+)
+from gateway.domain.individual_number import IndividualNumber, individual_check_digit
+from gateway.domain.period import FIRST_DAY, Instant, Period, days_after
+
+keys = st.binary(min_size=16, max_size=16)
+person_keys = keys.map(PersonKey)
+enrollee_keys = keys.map(EnrolleeKey)
+lookup_keys = keys.map(LookupKey)
+
+instants = st.integers(min_value=0, max_value=4_102_444_800_000_000).map(Instant)
+"""From 1970 to 2100, in microseconds."""
+
+days = st.dates(min_value=FIRST_DAY, max_value=date(2100, 12, 31))
+birth_dates = st.dates(min_value=date(1900, 1, 1), max_value=date(2026, 4, 1))
+
+
+def _digits(count: int) -> st.SearchStrategy[str]:
+    return st.text("0123456789", min_size=count, max_size=count)
+
+
+insurer_numbers = st.sampled_from([5, 7]).flatmap(
+    lambda count: _digits(count).map(
+        lambda body: InsurerNumber(with_check_digit(body).rjust(8, "0"))
+    )
+)
+"""National ones of 6 digits and the others of 8."""
+
+institution_codes = _digits(9).map(lambda body: InstitutionCode(with_check_digit(body)))
+individual_numbers = _digits(11).map(
+    lambda body: IndividualNumber(body + individual_check_digit(body))
+)
+
+branches = st.none() | _digits(2)
+
+_CARD_CHARACTERS = "0123456789abcXYZ０１２３ａＢあいウエヴﾊﾟﾋ髙﨑-‐−ー―"
+
+symbols = st.text(_CARD_CHARACTERS, max_size=20)
+"""As cards spell them: full-width and half-width, kana, kanji, every hyphen; may be empty."""
+
+numbers = st.text(_CARD_CHARACTERS, min_size=1, max_size=20)
+
+insured_ids = st.builds(InsuredId, insurer_numbers, symbols, numbers, branches)
+
+nasty_texts = st.one_of(
+    st.text(max_size=40),
+    st.text("0123456789０１２３ 　-ー\x00\n\r\t\u200b\ufeff", max_size=24),
+    st.sampled_from(
+        ["", " ", "　", "77777777", "0" * 400, "9999-99-99", "20250229", "=1+1", "\x1f"]
+    ),
+)
+"""What no field should accept unread."""
+
+
+@st.composite
+def periods(draw: st.DrawFn, starts: st.SearchStrategy[date] = days) -> Period:
+    """Half-open periods: open, empty, short and long ones."""
+    start = draw(starts)
+    length = draw(st.none() | st.sampled_from([0, 1, 30, 365]) | st.integers(0, 20_000))
+    return Period(start, None if length is None else days_after(start, length))
+
+
+names = st.text("山田太郎花子髙﨑ヤマダ  ﾔﾏﾀﾞABCabc", max_size=12)
+
+elderly_certificates = st.builds(
+    ElderlyCertificate, periods(), st.sampled_from([10, 20, 30]), st.none() | days
+)
+limit_certificates = st.builds(
+    LimitCertificate,
+    periods(),
+    st.sampled_from(LimitKind),
+    st.sampled_from(LimitClass),
+    st.none() | days,
+    st.none() | days,
+)
+medical_tickets = st.builds(
+    MedicalTicket,
+    days.map(lambda day: f"{day:%Y%m}"),
+    st.sampled_from(["01", "02"]),
+    _digits(8),
+    periods(),
+    st.just("") | institution_codes.map(lambda code: code.digits),
+    names,
+)
+
+
+def _few(certificates: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
+    return st.lists(certificates, max_size=2).map(tuple)
+
+
+coverages = st.builds(
+    Coverage,
+    cover_no=st.integers(1, 9),
+    version_no=st.integers(1, 9),
+    recorded_time=instants,
+    state=st.sampled_from(CoverState),
+    insured_id=insured_ids,
+    birth_date=birth_dates,
+    period=periods(),
+    name=names,
+    insurer_name=names,
+    sex=st.sampled_from(Sex),
+    card_classification=st.sampled_from(CardClassification),
+    name_kana=names,
+    sex_on_reverse=st.none() | st.sampled_from(Sex),
+    relationship=st.none() | st.sampled_from(Relationship),
+    card_issue_date=st.none() | days,
+    card_validity=st.none() | periods(),
+    copayment_ratio=st.none() | st.sampled_from([0, 10, 20, 30]),
+    is_preschool=st.booleans(),
+    loss_reason=st.none() | st.sampled_from(LossReason),
+    elderly=_few(elderly_certificates),
+    limits=_few(limit_certificates),
+    tickets=_few(medical_tickets),
+)
+"""Versions of covers, each for itself; those of an enrollee may overlap."""
+
+enrolments = st.builds(
+    Enrolment,
+    enrollee_keys,
+    st.booleans(),
+    st.lists(coverages, min_size=1, max_size=3, unique_by=lambda cover: cover.cover_no).map(tuple),
+)
+histories = st.builds(
+    History,
+    person_keys,
+    st.integers(1, 99),
+    st.lists(enrolments, max_size=3, unique_by=lambda one: one.enrollee_key).map(tuple),
+)
+
+small_days = st.sampled_from([date(2025, month, 1) for month in (1, 4, 7, 10)])
+small_birth_dates = st.sampled_from([date(1950, 2, 28), date(1984, 2, 29)])
+small_insured_ids = st.builds(
+    InsuredId,
+    st.sampled_from([InsurerNumber("00138057"), InsurerNumber("01130012")]),
+    st.sampled_from(["", "記号", "ｷｺﾞｳ"]),
+    st.sampled_from(["1", "01", "１"]),
+    st.sampled_from([None, "01", "02"]),
+)
+small_targets = st.builds(Target, small_insured_ids, small_birth_dates, st.none() | small_days)
+
+small_items = st.fixed_dictionaries(
+    {"name": st.sampled_from(["甲", "乙"])}, optional={"copayment_ratio": st.sampled_from([20, 30])}
+)
+new_items = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(["甲", "乙"]),
+        "insurer_name": st.just("保険者"),
+        "sex": st.sampled_from(Sex),
+    }
+)
+
+small_new_covers = st.builds(
+    NewCover, st.builds(Target, small_insured_ids, small_birth_dates, small_days), new_items
+)
+
+
+def changes_of(targets: st.SearchStrategy[Target]) -> st.SearchStrategy[Change]:
+    """Every kind of change but links, about covers of which many may exist."""
+    optional_days = st.none() | small_days
+    return st.one_of(
+        st.builds(ChangeItems, targets, small_items),
+        st.builds(LoseCover, targets, small_days, st.sampled_from(LossReason)),
+        st.builds(CorrectCover, targets, small_items, optional_days, optional_days, st.booleans()),
+        st.builds(CancelCover, targets),
+    )
+
+
+small_changes: st.SearchStrategy[Change] = st.one_of(small_new_covers, changes_of(small_targets))
