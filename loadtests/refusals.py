@@ -85,7 +85,7 @@ def buf_curl(sandbox: Sandbox, gateway: Gateway) -> Seen:
     done = subprocess.run(
         [
             str(BUF),
-            "curl",
+            *("curl", "--protocol", "grpc"),
             *(
                 word
                 for option, name in (("cacert", "ca"), ("cert", "certificate"), ("key", "key"))

@@ -22,6 +22,10 @@ from simulators.people import Card, Row
 if TYPE_CHECKING:
     from gateway.v1.coverage_pb2_grpc import CoverageServiceAsyncStub
 
+_Request = coverage_pb2.UploadCoverageRequest
+_Response = coverage_pb2.UploadCoverageResponse
+_Call = grpc.aio.StreamStreamCall[_Request, _Response]
+
 CHUNK_BYTES: Final = 256 * 1024
 
 _WORTH_RETRYING: Final = frozenset(
@@ -144,30 +148,48 @@ async def _send(
     chunk_bytes: int,
     offset: int,
 ) -> coverage_pb2.UploadReport:
-    """One stream: send from an offset on, read what comes back, give the report."""
-    call = stub.UploadCoverage(_steps(request_id, data, chunk_bytes, offset))
+    """
+    One stream: send from an offset on, and give the report.
+
+    Each chunk waits for the answer to the step before it. A refusal is then always read, and
+    never lost to a failing write; the gateway makes each chunk durable before it answers.
+    """
+    call = stub.UploadCoverage()
+    place = 0
     try:
-        async for response in call:
-            if response.WhichOneof("event") == "report":
-                return response.report
+        await _write(call, _Request(start=coverage_pb2.UploadStart(request_id=request_id)))
+        await _read(call)
+        async for chunk in _chunks(data, chunk_bytes):
+            fresh = chunk[max(offset - place, 0) :]
+            place += len(chunk)
+            if fresh:
+                part = coverage_pb2.UploadChunk(offset=place - len(fresh), data=fresh)
+                await _write(call, _Request(chunk=part))
+                await _read(call)
+        await _write(call, _Request(finish=coverage_pb2.UploadFinish(size_bytes=place)))
+        while not (response := await _read(call)).HasField("report"):
+            pass
+        return response.report
     finally:
         call.cancel()
+
+
+async def _write(call: _Call, request: _Request) -> None:
+    try:
+        await call.write(request)
+    except asyncio.InvalidStateError:
+        return  # The call is over; reading tells why.
+    except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.INTERNAL:
+            raise UploadBrokenError("the stream ended while it was written to") from error
+        raise
+
+
+async def _read(call: _Call) -> _Response:
+    response = await call.read()
+    if isinstance(response, _Response):
+        return response
     raise UploadBrokenError("the stream ended without a report")
-
-
-async def _steps(
-    request_id: str, data: bytes | AsyncIterable[bytes], chunk_bytes: int, offset: int
-) -> AsyncIterator[coverage_pb2.UploadCoverageRequest]:
-    yield coverage_pb2.UploadCoverageRequest(start=coverage_pb2.UploadStart(request_id=request_id))
-    place = 0
-    async for chunk in _chunks(data, chunk_bytes):
-        fresh = chunk[max(offset - place, 0) :]
-        place += len(chunk)
-        if fresh:
-            yield coverage_pb2.UploadCoverageRequest(
-                chunk=coverage_pb2.UploadChunk(offset=place - len(fresh), data=fresh)
-            )
-    yield coverage_pb2.UploadCoverageRequest(finish=coverage_pb2.UploadFinish(size_bytes=place))
 
 
 async def _chunks(data: bytes | AsyncIterable[bytes], chunk_bytes: int) -> AsyncIterator[bytes]:

@@ -41,7 +41,7 @@ Onshi Gateway sandbox (模擬環境 / a simulation: no live system, no real pers
 Try, in another terminal:
   onshi people --dir {root}
   onshi confirm --dir {root} {example}
-  buf curl --cacert {institution["ca"]} --cert {institution["certificate"]} \
+  buf curl --protocol grpc --cacert {institution["ca"]} --cert {institution["certificate"]} \
 --key {institution["key"]} https://{gateway.address} --list-methods
 
 Ctrl-C stops it."""

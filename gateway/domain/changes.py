@@ -160,8 +160,8 @@ def _begin(covers: Sequence[Coverage], change: NewCover, now: Instant) -> tuple[
         period=Period.until_loss(target.acquisition_date, None),
         **change.items,
     )
-    for cover in covers:
-        if cover.state is CoverState.CANCELLED or cover.period.start != fresh.period.start:
+    for cover in _alive(covers):
+        if cover.period.start != fresh.period.start:
             continue
         said_again = structs.replace(
             cover, **{name: getattr(fresh, name) for name in (*change.items, "insured_id")}
@@ -177,6 +177,7 @@ def _correct(
     covers: Sequence[Coverage], change: CorrectCover, now: Instant
 ) -> tuple[Coverage, ...]:
     old = _aimed_at(covers, change.target, moved_to=change.acquisition_date)
+    is_moved_already = change.target.acquisition_date not in (None, old.period.start)
     start = change.acquisition_date or old.period.start
     end = None if change.is_loss_withdrawn else (change.loss_date or old.period.end)
     fresh = structs.replace(old, period=Period.until_loss(start, end))
@@ -186,7 +187,12 @@ def _correct(
         fresh = _with_items(fresh, change.items)
     elif not (change.acquisition_date or change.loss_date or change.is_loss_withdrawn):
         raise InvalidInput("NOTHING_TO_CHANGE")
-    _require_no_overlap([cover for cover in covers if cover.cover_no != old.cover_no], fresh)
+    if is_moved_already and not _same_facts(old, fresh):
+        raise Conflict("COVERAGE_UNKNOWN", "acquisition_date")
+    others = [c for c in _alive(covers) if c.cover_no != old.cover_no]
+    if any(other.period.start == start for other in others):
+        raise Conflict("COVERAGE_EXISTS", "acquisition_date")
+    _require_no_overlap(others, fresh)
     return _replaced(covers, old, fresh, now)
 
 
@@ -217,20 +223,29 @@ def _aimed_at(
     cancelled_too: bool = False,
     moved_to: date | None = None,
 ) -> Coverage:
-    """Find the cover; `moved_to` also finds it where the same correction has put it already."""
-    present = [c for c in covers if cancelled_too or c.state is not CoverState.CANCELLED]
+    """
+    Find the cover; `moved_to` also finds it where the same correction has put it already.
+
+    A cover that was not cancelled comes before a cancelled one, of which the last is given.
+    """
+    alive = _alive(covers)
+    cancelled = [c for c in covers if c.state is CoverState.CANCELLED] if cancelled_too else []
     if target.acquisition_date is not None:
-        starts = (target.acquisition_date, moved_to)
-        for start in starts:
-            found = [c for c in present if c.period.start == start]
+        for start in (target.acquisition_date, moved_to):
+            found = [c for c in (*cancelled, *alive) if c.period.start == start]
             if found:
                 return found[-1]
         raise Conflict("COVERAGE_UNKNOWN", "acquisition_date")
-    if not present:
-        raise Conflict("COVERAGE_UNKNOWN")
-    if len(present) > 1:
+    if len(alive) > 1:
         raise Conflict("COVERAGE_AMBIGUOUS", "acquisition_date")
-    return present[0]
+    found = [*cancelled, *alive]
+    if not found:
+        raise Conflict("COVERAGE_UNKNOWN")
+    return found[-1]
+
+
+def _alive(covers: Sequence[Coverage]) -> list[Coverage]:
+    return [cover for cover in covers if cover.state is not CoverState.CANCELLED]
 
 
 def _require_known(covers: Sequence[Coverage], target: Target) -> None:
@@ -242,10 +257,7 @@ def _require_known(covers: Sequence[Coverage], target: Target) -> None:
 
 
 def _require_no_overlap(covers: Sequence[Coverage], fresh: Coverage) -> None:
-    if any(
-        cover.state is not CoverState.CANCELLED and cover.period.overlaps(fresh.period)
-        for cover in covers
-    ):
+    if any(cover.period.overlaps(fresh.period) for cover in _alive(covers)):
         raise Conflict("COVERAGE_OVERLAPS", "acquisition_date")
 
 

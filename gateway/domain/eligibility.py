@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum, IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
 
@@ -165,6 +165,9 @@ class _Match(NamedTuple):
     coverage: Coverage
 
 
+_Certificate = TypeVar("_Certificate", ElderlyCertificate, LimitCertificate)
+
+
 def confirm(people: Sequence[History], query: Query, rules: Rules) -> Confirmation:
     """
     Decide whether the person asked for is covered on the day asked for.
@@ -185,7 +188,9 @@ def confirm(people: Sequence[History], query: Query, rules: Rules) -> Confirmati
     Returns:
         The validity, why, the covers to show and the versions that decided.
     """
-    matches = [match for history in people for match in _matching(history, query, rules)]
+    matches = _of_the_very_branch(
+        [match for history in people for match in _matching(history, query, rules)], query
+    )
     if not matches:
         why = Why.NOTHING_MATCHES if isinstance(query, ByNumber) else Why.CARD_UNKNOWN
         return Confirmation(Validity.NO_SUCH_COVER, why, (), (), ())
@@ -228,6 +233,18 @@ def _matching(history: History, query: Query, rules: Rules) -> list[_Match]:
                 if coverage.state is CoverState.REGISTERED
                 and not coverage.insured_id.insurer_number.is_medical_assistance
             ]
+
+
+def _of_the_very_branch(matches: list[_Match], query: Query) -> list[_Match]:
+    """Who has the branch asked for comes before who has none yet: the desk cannot ask better."""
+    if len(matches) == 1 or isinstance(query, ByCard) or query.insured_id.branch is None:
+        return matches
+    exact = {
+        match.history.person_key
+        for match in matches
+        if match.coverage.insured_id.branch == query.insured_id.branch
+    }
+    return [match for match in matches if match.history.person_key in exact] or matches
 
 
 def _chosen(matches: Sequence[_Match], on: date) -> _Match:
@@ -335,9 +352,16 @@ def _shown(match: _Match, query: Query) -> Shown:
     return Shown(
         match.history.person_key,
         coverage,
-        next((c for c in coverage.elderly if c.validity.holds_on(on)), None),
-        next((c for c in coverage.limits if c.validity.holds_on(on)), None)
-        if query.is_limit_consented
-        else None,
+        _holding(coverage.elderly, on),
+        _holding(coverage.limits, on) if query.is_limit_consented else None,
         tuple(ticket for ticket in coverage.tickets if ticket.month == month),
+    )
+
+
+def _holding(certificates: Sequence[_Certificate], on: date) -> _Certificate | None:
+    """The certificate of a day; of several, the one that began last."""
+    return max(
+        (certificate for certificate in certificates if certificate.validity.holds_on(on)),
+        key=lambda certificate: certificate.validity.start,
+        default=None,
     )

@@ -226,26 +226,29 @@ def parse_branch(text: str) -> str | None:
 
 
 _HYPHENS: Final = dict.fromkeys(map(ord, "‐‑‒–—―−─━⁃﹣"), "-")
-_LONG_MARK_AS_HYPHEN: Final = re.compile(r"(?<![ぁ-ゖァ-ヺー])ー")
+_LONG_MARKS_AS_HYPHENS: Final = re.compile(r"(?<![ぁ-ゖァ-ヺー])ー+")
 
 
 def match_text(raw: str) -> str:
     """
     Spell a symbol or number as it is compared.
 
-    Width is folded (NFKC), blanks go, every hyphen-like stroke is one hyphen, and a long-vowel
-    mark that follows no kana is a hyphen too. Leading zeros stay, and so does case.
+    Width is folded (NFKC), blanks go, every hyphen-like stroke is one hyphen, and long-vowel
+    marks that follow no kana are hyphens too. Leading zeros stay, and so does case.
     """
     if raw.isascii() and raw.isalnum():
         return raw
     text = unicodedata.normalize("NFKC", raw).translate(_HYPHENS)
-    return _LONG_MARK_AS_HYPHEN.sub("-", "".join(text.split()))
+    return _LONG_MARKS_AS_HYPHENS.sub(lambda marks: "-" * len(marks[0]), "".join(text.split()))
+
+
+_WIDE_BLANK: Final = "\u3000"
 
 
 def _checked_text(raw: str, field: str, characters_max: int) -> str:
     if len(raw) > characters_max:
         raise InvalidInput("TOO_LONG", field, characters_max=str(characters_max))
-    if not raw.isprintable():
+    if not raw.replace(_WIDE_BLANK, " ").isprintable():
         raise InvalidInput("FORMAT_WRONG", field)
     return raw
 
@@ -270,7 +273,8 @@ class InsuredId(Struct, frozen=True, array_like=True):
 
         Raises:
             InvalidInput: As the parts; `TOO_LONG` over 20 characters; `FIELD_REQUIRED` for an
-                empty number; `FORMAT_WRONG` for a control character.
+                empty number; `FORMAT_WRONG` for a control character or an invisible one; blanks of
+                either width within are text.
         """
         symbol = _checked_text(symbol.strip(), "symbol", SYMBOL_CHARACTERS_MAX)
         number = _checked_text(number.strip(), "number", NUMBER_CHARACTERS_MAX)

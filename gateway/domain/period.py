@@ -8,6 +8,7 @@ takes that spelling. Sources: house decision 0001; oqs-interface.md 2.2 (items 1
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Final, NewType
 
@@ -23,6 +24,9 @@ TOKYO: Final = timezone(timedelta(hours=9), "Asia/Tokyo")
 
 FIRST_DAY: Final = date(1868, 1, 25)
 """The first day of Meiji, the oldest era the field's layouts can spell."""
+
+
+_DAY: Final = re.compile(r"(\d{4})(-?)(\d\d)\2(\d\d)", re.ASCII)
 
 
 def tokyo_day(instant: Instant) -> date:
@@ -51,11 +55,11 @@ def parse_day(text: str) -> date:
     Raises:
         InvalidInput: `FORMAT_WRONG` for another form, `DATE_WRONG` for a day that does not exist.
     """
-    digits = text.replace("-", "") if len(text) == len("YYYY-MM-DD") else text
-    if len(digits) != len("YYYYMMDD") or not digits.isascii() or not digits.isdigit():
+    spelled = _DAY.fullmatch(text)
+    if spelled is None:
         raise InvalidInput("FORMAT_WRONG")
     try:
-        day = date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+        day = date(int(spelled[1]), int(spelled[3]), int(spelled[4]))
     except ValueError:
         raise InvalidInput("DATE_WRONG") from None
     if day < FIRST_DAY:

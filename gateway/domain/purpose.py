@@ -35,6 +35,10 @@ class Operation(Enum):
     RECEIVE = "RECEIVE"
 
 
+_TO_ANOTHER = frozenset({Operation.DISCLOSE, Operation.DISCLOSE_REVIEW, Operation.REGISTER})
+"""Operations that hand data over, so that a request must say to whom."""
+
+
 class DataCategory(Enum):
     """What is looked at (seed-requirements.md 1.2); those in use so far."""
 
@@ -100,7 +104,8 @@ def denial(request: Request, policy: Policy, on: date) -> str | None:
         (request.role in purpose.roles, "ACTOR_NOT_ALLOWED"),
         (request.operation is purpose.kind, "KIND_MISMATCH"),
         (
-            request.recipient is None or request.recipient in purpose.recipients,
+            request.recipient in purpose.recipients
+            or (request.recipient is None and purpose.kind not in _TO_ANOTHER),
             "RECIPIENT_NOT_ALLOWED",
         ),
         (request.data - {DataCategory.NUMBER} <= purpose.data, "DATA_NOT_IN_PURPOSE"),

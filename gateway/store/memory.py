@@ -90,7 +90,7 @@ class MemoryStore:
         """See `Writing`; raises `ImpossibleBatch` where a version does not follow the last."""
         self._require_possible(batch)
         for version in batch.versions:
-            self._insurers[version.enrollee_key] = version.insurer_number
+            self._insurers.setdefault(version.enrollee_key, version.insurer_number)
             self._versions.append((version.enrollee_key, version.coverage))
         self._links.extend((batch.recorded_time, link) for link in batch.links)
         for history in batch.histories:

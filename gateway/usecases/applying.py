@@ -271,17 +271,16 @@ class Working:
         return (found[0] if found else None), moved is not None
 
     def _named(self, target: Target) -> list[_Enrollee]:
-        """The enrollees with a cover of these identifiers; the very branch before a missing one."""
-        candidates = [
-            (enrollee, cover.insured_id)
+        """The enrollees with a cover of these identifiers."""
+        return [
+            enrollee
             for key in sorted(self._by_key.get(target.insured_id.lookup_key, ()))
             for enrollee in (self._enrollees[key],)
-            for cover in enrollee.covers
-            if cover.birth_date == target.birth_date and target.insured_id.names(cover.insured_id)
+            if any(
+                cover.birth_date == target.birth_date and target.insured_id.names(cover.insured_id)
+                for cover in enrollee.covers
+            )
         ]
-        branch = target.insured_id.branch
-        exact = [pair for pair in candidates if branch and pair[1].branch == branch]
-        return list({e.key: e for e, _ in exact or candidates}.values())
 
     def _after(self, before: tuple[Coverage, ...], change: Change) -> tuple[Coverage, ...]:
         try:

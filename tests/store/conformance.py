@@ -49,8 +49,8 @@ class StoreTests:
 
     async def test_an_empty_store_matches_nothing(self, store: Writing) -> None:
         """Nobody is found in an empty store, now or at any time."""
-        assert [] == list(await store.matching(KEY, BIRTH_DATE, 9))
-        assert [] == list(await store.matching_known_at(KEY, BIRTH_DATE, Instant(5), 9))
+        assert list(await store.matching(KEY, BIRTH_DATE, 9)) == []
+        assert list(await store.matching_known_at(KEY, BIRTH_DATE, Instant(5), 9)) == []
         assert await store.history_of(person(1)) is None
         assert await store.last_recorded_time() == 0
 
@@ -66,7 +66,7 @@ class StoreTests:
     async def test_another_birth_date_is_not_found(self, store: Writing) -> None:
         """The birth date is part of what is asked for."""
         await put(store, person(1), enrollee(1), cover())
-        assert [] == list(await store.matching(KEY, date(1984, 3, 1), 9))
+        assert list(await store.matching(KEY, date(1984, 3, 1), 9)) == []
 
     @pytest.mark.parametrize(
         ("one", "other"),
@@ -83,14 +83,14 @@ class StoreTests:
     ) -> None:
         """Case, sound marks, kana sort and leading zeros tell cards apart."""
         await put(store, person(1), enrollee(1), cover(one))
-        assert 1 == len(await store.matching(one.lookup_key, BIRTH_DATE, 9))
-        assert [] == list(await store.matching(other.lookup_key, BIRTH_DATE, 9))
+        assert len(await store.matching(one.lookup_key, BIRTH_DATE, 9)) == 1
+        assert list(await store.matching(other.lookup_key, BIRTH_DATE, 9)) == []
 
     async def test_widths_are_one(self, store: Writing) -> None:
         """Full-width and half-width spellings of a card are one card."""
         await put(store, person(1), enrollee(1), cover(insured_id("ｷｺﾞｳ", "１２－３")))
         key = insured_id("キゴウ", "12-3").lookup_key
-        assert 1 == len(await store.matching(key, BIRTH_DATE, 9))
+        assert len(await store.matching(key, BIRTH_DATE, 9)) == 1
 
     @pytest.mark.parametrize("last", [b"\x00", b" ", b"\xff", b"A", b"a"])
     async def test_keys_are_compared_as_bytes(self, store: Writing, last: bytes) -> None:
@@ -114,8 +114,8 @@ class StoreTests:
         """As many people as allowed are given; one more is refused, now and at any time."""
         for number in range(3):
             await put(store, person(number), enrollee(number), cover())
-        assert 3 == len(await store.matching(KEY, BIRTH_DATE, 3))
-        assert 3 == len(await store.matching_known_at(KEY, BIRTH_DATE, Instant(1_000), 3))
+        assert len(await store.matching(KEY, BIRTH_DATE, 3)) == 3
+        assert len(await store.matching_known_at(KEY, BIRTH_DATE, Instant(1_000), 3)) == 3
         with pytest.raises(TooMuch, match="TOO_MANY_MATCHES"):
             await store.matching(KEY, BIRTH_DATE, 2)
         with pytest.raises(TooMuch, match="TOO_MANY_MATCHES"):
@@ -127,7 +127,7 @@ class StoreTests:
         await put(store, person(1), enrollee(1), cover(), now=2_000)
         (found,) = await store.matching(KEY, BIRTH_DATE, 1)
         assert [enrollee(1), enrollee(2)] == [one.enrollee_key for one in found.enrolments]
-        assert 2 == found.version
+        assert found.version == 2
 
     async def test_a_version_supersedes_the_one_before(self, store: Writing) -> None:
         """The last version is found now; each counts from its instant until the next's."""
@@ -140,8 +140,8 @@ class StoreTests:
         for known, expected in [(1_000, first), (1_999, first), (2_000, second), (9_999, second)]:
             (then,) = await store.matching_known_at(KEY, BIRTH_DATE, Instant(known), 9)
             assert (expected,) == then.enrolments[0].covers
-            assert 0 == then.version
-        assert [] == list(await store.matching_known_at(KEY, BIRTH_DATE, Instant(999), 9))
+            assert then.version == 0
+        assert list(await store.matching_known_at(KEY, BIRTH_DATE, Instant(999), 9)) == []
 
     async def test_versions_of_one_batch_give_the_last(self, store: Writing) -> None:
         """Of several versions in one batch the last is known; the others never were."""
@@ -166,11 +166,11 @@ class StoreTests:
         before = await store.load([KEY, other.lookup_key], [])
         enrolment = Enrolment(enrollee(1), is_numbered=False, covers=(second,))
         await store.commit(batch_of(before, [(person(1), enrolment)], Instant(2_000)))
-        assert 1 == len(await store.matching_known_at(KEY, BIRTH_DATE, Instant(1_999), 9))
-        assert [] == list(await store.matching_known_at(KEY, BIRTH_DATE, Instant(2_000), 9))
+        assert len(await store.matching_known_at(KEY, BIRTH_DATE, Instant(1_999), 9)) == 1
+        assert list(await store.matching_known_at(KEY, BIRTH_DATE, Instant(2_000), 9)) == []
         hot = await store.matching(KEY, BIRTH_DATE, 9)
-        assert [] == relevant(hot, insured_id(), BIRTH_DATE)
-        assert 1 == len(await store.matching(other.lookup_key, BIRTH_DATE, 9))
+        assert relevant(hot, insured_id(), BIRTH_DATE) == []
+        assert len(await store.matching(other.lookup_key, BIRTH_DATE, 9)) == 1
 
     async def test_a_link_moves_an_enrollee_to_another_person(self, store: Writing) -> None:
         """An enrollee that turns out to be another person is theirs from then on, not before."""
@@ -210,12 +210,47 @@ class StoreTests:
         (then,) = await store.matching_known_at(KEY, BIRTH_DATE, Instant(1_000), 9)
         assert (enrolment,) == then.enrolments
 
+    async def test_a_link_that_moves_twice_in_a_batch_leaves_the_first_person(
+        self, store: Writing
+    ) -> None:
+        """Links of one batch that follow each other close the one before the batch."""
+        before = await put(store, person(1), enrollee(1), cover())
+        enrolment = Enrolment(enrollee(1), is_numbered=True, covers=(cover(),))
+        links = [
+            NewLink(enrollee(1), person(2), is_numbered=True, replaces=person(1)),
+            NewLink(enrollee(1), person(3), is_numbered=True, replaces=person(2)),
+        ]
+        lookups = [replace(row, person_key=person(3)) for row in before.lookups]
+        histories = [
+            History(person(1), 2, ()),
+            History(person(2), 1, ()),
+            History(person(3), 1, (enrolment,)),
+        ]
+        await store.commit(Batch(Instant(2_000), links=links, lookups=lookups, histories=histories))
+        for people in (
+            await store.matching(KEY, BIRTH_DATE, 9),
+            await store.matching_known_at(KEY, BIRTH_DATE, Instant(2_000), 9),
+        ):
+            assert [person(3)] == [history.person_key for history in people]
+
+    async def test_a_link_may_move_back_at_the_same_instant(self, store: Writing) -> None:
+        """Batches that share an instant leave the last link, as it says."""
+        await put(store, person(1), enrollee(1), cover())
+        for to in (2, 1):
+            before = await store.load([KEY], [person(1), person(2)])
+            await store.commit(moved(before, enrollee(1), person(to), Instant(1_000)))
+        (then,) = await store.matching_known_at(KEY, BIRTH_DATE, Instant(1_000), 9)
+        assert (person(1), [True]) == (
+            then.person_key,
+            [enrolment.is_numbered for enrolment in then.enrolments],
+        )
+
     async def test_lookup_rows_may_be_said_again(self, store: Writing) -> None:
         """The same lookup row twice, in one batch and in the next, is one row."""
         batch = await put(store, person(1), enrollee(1), cover())
         again = Batch(Instant(2_000), lookups=[*batch.lookups, *batch.lookups])
         await store.commit(again)
-        assert 1 == len(await store.matching(KEY, BIRTH_DATE, 1))
+        assert len(await store.matching(KEY, BIRTH_DATE, 1)) == 1
 
     async def test_load_gives_all_enrollees_of_all_people_concerned(self, store: Writing) -> None:
         """Loading a key gives its people's other enrollees too, and versions of those asked for."""
@@ -258,16 +293,16 @@ class StoreTests:
             with pytest.raises(ImpossibleBatch):
                 await store.commit(batch)
         assert await store.history_of(person(2)) is None
-        assert [] == list(await store.matching(good.insured_id.lookup_key, BIRTH_DATE, 9))
+        assert list(await store.matching(good.insured_id.lookup_key, BIRTH_DATE, 9)) == []
         assert await store.upload(an_upload().upload_key) is None
-        assert [] == list(await store.refused_lines(an_upload().upload_key, 9))
-        assert 1_000 == await store.last_recorded_time()
+        assert list(await store.refused_lines(an_upload().upload_key, 9)) == []
+        assert await store.last_recorded_time() == 1_000
 
     async def test_last_recorded_time_never_goes_back(self, store: Writing) -> None:
         """The latest instant committed is remembered, whatever came after it."""
         for now in (5, 9, 7):
             await store.commit(Batch(Instant(now)))
-        assert 9 == await store.last_recorded_time()
+        assert await store.last_recorded_time() == 9
 
     async def test_an_upload_comes_back_as_it_went(self, store: Writing) -> None:
         """An upload is inserted, then replaced by its key; another key stays unknown."""
@@ -293,10 +328,14 @@ class StoreTests:
         await store.commit(Batch(Instant(6), upload=an_upload(), refused_lines=lines[2:]))
         await store.commit(Batch(Instant(7), upload=an_upload(2), refused_lines=lines[:1]))
         key = an_upload().upload_key
-        assert [2, 3, 9, 10, 100_000] == [
-            line.line_number for line in await store.refused_lines(key, 9)
+        assert [line.line_number for line in await store.refused_lines(key, 9)] == [
+            2,
+            3,
+            9,
+            10,
+            100_000,
         ]
-        assert [2, 3] == [line.line_number for line in await store.refused_lines(key, 2)]
+        assert [line.line_number for line in await store.refused_lines(key, 2)] == [2, 3]
 
     async def test_a_line_may_be_refused_for_several_reasons(self, store: Writing) -> None:
         """Two columns of a line, and two reasons of a column, are all kept."""

@@ -37,20 +37,20 @@ async def test_the_vault_remembers_the_first_person() -> None:
 async def test_the_spool_keeps_bytes_once() -> None:
     """Bytes sent again are skipped, a gap is refused, a discarded upload is empty."""
     spool = MemorySpool()
-    assert 3 == await spool.append(UPLOAD_KEY, 0, b"abc")
-    assert 4 == await spool.append(UPLOAD_KEY, 1, b"bcd")
+    assert await spool.append(UPLOAD_KEY, 0, b"abc") == 3
+    assert await spool.append(UPLOAD_KEY, 1, b"bcd") == 4
     with pytest.raises(InvalidInput, match="UPLOAD_OFFSET_WRONG"):
         await spool.append(UPLOAD_KEY, 5, b"f")
-    assert b"cd" == await spool.read(UPLOAD_KEY, 2, 9)
+    assert await spool.read(UPLOAD_KEY, 2, 9) == b"cd"
     assert hashlib.sha256(b"abcd").digest() == await spool.digest(UPLOAD_KEY)
     await spool.discard(UPLOAD_KEY)
     await spool.discard(UPLOAD_KEY)
-    assert 0 == await spool.durable_offset(UPLOAD_KEY)
+    assert await spool.durable_offset(UPLOAD_KEY) == 0
 
 
 async def test_accesses_are_named_in_order() -> None:
     """Each record gets the next name and stays to be looked at."""
     accesses = MemoryAccesses()
     record = AccessRecord(Instant(1), "role", "code", "method", "P", "1", "USE", (), "DENIED", "")
-    assert ["memory-1", "memory-2"] == [await accesses.record(record) for _ in range(2)]
+    assert [await accesses.record(record) for _ in range(2)] == ["memory-1", "memory-2"]
     assert [record, record] == accesses.records

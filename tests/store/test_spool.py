@@ -67,20 +67,20 @@ async def test_bytes_come_back_from_any_offset(spool: FileSpool) -> None:
 
 async def test_an_unknown_upload_is_empty(spool: FileSpool) -> None:
     """An upload nobody sent has no bytes, and asking leaves no file."""
-    assert 0 == await spool.durable_offset(UPLOAD_KEY)
-    assert b"" == await spool.read(UPLOAD_KEY, 0, 9)
+    assert await spool.durable_offset(UPLOAD_KEY) == 0
+    assert await spool.read(UPLOAD_KEY, 0, 9) == b""
     assert hashlib.sha256().digest() == await spool.digest(UPLOAD_KEY)
-    assert 0 == await spool.append(UPLOAD_KEY, 0, b"")
+    assert await spool.append(UPLOAD_KEY, 0, b"") == 0
     await spool.discard(UPLOAD_KEY)
 
 
 async def test_bytes_sent_again_are_skipped(spool: FileSpool) -> None:
     """Bytes that are durable already are not written twice, whole or in part."""
     await spool.append(UPLOAD_KEY, 0, b"abc")
-    assert 3 == await spool.append(UPLOAD_KEY, 0, b"abc")
-    assert 3 == await spool.append(UPLOAD_KEY, 1, b"b")
-    assert 5 == await spool.append(UPLOAD_KEY, 1, b"bcde")
-    assert b"abcde" == await spool.read(UPLOAD_KEY, 0, 9)
+    assert await spool.append(UPLOAD_KEY, 0, b"abc") == 3
+    assert await spool.append(UPLOAD_KEY, 1, b"b") == 3
+    assert await spool.append(UPLOAD_KEY, 1, b"bcde") == 5
+    assert await spool.read(UPLOAD_KEY, 0, 9) == b"abcde"
 
 
 @pytest.mark.parametrize("offset", [4, -1, 2**63])
@@ -89,7 +89,7 @@ async def test_a_gap_is_refused(spool: FileSpool, offset: int) -> None:
     await spool.append(UPLOAD_KEY, 0, b"abc")
     with pytest.raises(InvalidInput, match="UPLOAD_OFFSET_WRONG"):
         await spool.append(UPLOAD_KEY, offset, b"x")
-    assert 3 == await spool.durable_offset(UPLOAD_KEY)
+    assert await spool.durable_offset(UPLOAD_KEY) == 3
 
 
 async def test_uploads_do_not_mix(spool: FileSpool) -> None:
@@ -99,7 +99,7 @@ async def test_uploads_do_not_mix(spool: FileSpool) -> None:
     await spool.append(other, 0, b"xyz")
     await spool.discard(other)
     await spool.discard(other)
-    assert (3, 0) == (await spool.durable_offset(UPLOAD_KEY), await spool.durable_offset(other))
+    assert (await spool.durable_offset(UPLOAD_KEY), await spool.durable_offset(other)) == (3, 0)
 
 
 async def test_everything_is_there_after_a_restart(root: Path, spool: FileSpool) -> None:
@@ -112,7 +112,7 @@ async def test_everything_is_there_after_a_restart(root: Path, spool: FileSpool)
     assert len(PLAIN) == await again.durable_offset(UPLOAD_KEY)
     assert expected == await again.digest(UPLOAD_KEY)
     await again.append(UPLOAD_KEY, len(PLAIN), b"end")
-    assert PLAIN + b"end" == await again.read(UPLOAD_KEY, 0, 9_999)
+    assert await again.read(UPLOAD_KEY, 0, 9_999) == PLAIN + b"end"
     assert hashlib.sha256(PLAIN + b"end").digest() == await again.digest(UPLOAD_KEY)
     await again.close()
 
@@ -137,8 +137,8 @@ async def test_more_uploads_than_indexes_are_kept(
     for offset in (0, 1, 2):
         for key in keys:
             assert offset + 1 == await spool.append(key, offset, b"x")
-    assert 2 == len(spool._uploads)
-    assert [b"xxx"] * 5 == [await spool.read(key, 0, 9) for key in keys]
+    assert len(spool._uploads) == 2
+    assert [await spool.read(key, 0, 9) for key in keys] == [b"xxx"] * 5
 
 
 @pytest.mark.parametrize("kept", range(FRAME.size + 3 + TAG_BYTES))
@@ -149,9 +149,9 @@ async def test_a_torn_frame_is_cut_off(root: Path, spool: FileSpool, kept: int) 
     await spool.append(UPLOAD_KEY, 4, b"not")
     os.truncate(file_of(root), size + kept)
     again = opened(root)
-    assert 4 == await again.durable_offset(UPLOAD_KEY)
+    assert await again.durable_offset(UPLOAD_KEY) == 4
     assert size == file_of(root).stat().st_size
-    assert 7 == await again.append(UPLOAD_KEY, 4, b"now")
+    assert await again.append(UPLOAD_KEY, 4, b"now") == 7
     assert hashlib.sha256(b"safenow").digest() == await again.digest(UPLOAD_KEY)
     await again.close()
 
@@ -169,8 +169,8 @@ async def test_a_frame_that_was_not_written_out_is_cut_off(
     whole = content[: size + place]
     file_of(root).write_bytes(whole + filling * (len(content) - len(whole)))
     again = opened(root)
-    assert 4 == await again.durable_offset(UPLOAD_KEY)
-    assert b"safe" == await again.read(UPLOAD_KEY, 0, 9)
+    assert await again.durable_offset(UPLOAD_KEY) == 4
+    assert await again.read(UPLOAD_KEY, 0, 9) == b"safe"
     await again.close()
 
 
@@ -182,12 +182,12 @@ async def test_a_damaged_frame_is_never_given_out(root: Path, spool: FileSpool) 
     content[FRAME.size] ^= 1
     file_of(root).write_bytes(content)
     again = opened(root)
-    assert 11 == await again.durable_offset(UPLOAD_KEY)
+    assert await again.durable_offset(UPLOAD_KEY) == 11
     with pytest.raises(SpoolBroken):
         await again.read(UPLOAD_KEY, 0, 11)
     with pytest.raises(SpoolBroken):
         await again.digest(UPLOAD_KEY)
-    assert b"second" == await again.read(UPLOAD_KEY, 5, 9)
+    assert await again.read(UPLOAD_KEY, 5, 9) == b"second"
     await again.close()
 
 
@@ -197,7 +197,7 @@ async def test_a_file_of_another_upload_does_not_pass(root: Path, spool: FileSpo
     other = UploadKey(key_of("upload", 2))
     file_of(root).rename(root / "spool" / f"{other.hex()}.spool")
     again = opened(root)
-    assert 0 == await again.durable_offset(other)
+    assert await again.durable_offset(other) == 0
     await again.close()
 
 
@@ -220,7 +220,7 @@ async def test_files_are_their_owners_only(root: Path, spool: FileSpool) -> None
         stat.S_IMODE(path.stat().st_mode)
         for path in (root / "spool", file_of(root), root / "spool.json")
     ]
-    assert [0o700, 0o600, 0o600] == modes
+    assert modes == [0o700, 0o600, 0o600]
 
 
 async def test_an_append_is_synced_before_it_is_acknowledged(
@@ -233,7 +233,7 @@ async def test_an_append_is_synced_before_it_is_acknowledged(
     monkeypatch.setattr(os, "fsync", lambda handle: (calls.append("directory"), fsync(handle)))
     await spool.append(UPLOAD_KEY, 0, b"abc")
     await spool.append(UPLOAD_KEY, 3, b"def")
-    assert ["file", "directory", "file"] == calls
+    assert calls == ["file", "directory", "file"]
 
 
 @pytest.mark.parametrize("failing", ["pwrite", "fdatasync"])
@@ -250,9 +250,9 @@ async def test_a_disk_that_fails_is_unavailable_and_forgets(
         patch.setattr(os, failing, fail)
         with pytest.raises(Unavailable, match="STORE_UNAVAILABLE"):
             await spool.append(UPLOAD_KEY, 3, b"lost")
-    assert 3 == await spool.durable_offset(UPLOAD_KEY)
-    assert 6 == await spool.append(UPLOAD_KEY, 3, b"def")
-    assert b"abcdef" == await spool.read(UPLOAD_KEY, 0, 9)
+    assert await spool.durable_offset(UPLOAD_KEY) == 3
+    assert await spool.append(UPLOAD_KEY, 3, b"def") == 6
+    assert await spool.read(UPLOAD_KEY, 0, 9) == b"abcdef"
     assert hashlib.sha256(b"abcdef").digest() == await spool.digest(UPLOAD_KEY)
 
 

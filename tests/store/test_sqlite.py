@@ -68,15 +68,15 @@ async def test_what_was_committed_is_there_after_reopening(database: Path) -> No
     await store.close()
     assert [database] == list(database.parent.iterdir())
     store = SqliteStore(database)
-    assert 1 == len(await store.matching(KEY, BIRTH_DATE, 9))
-    assert 1_000 == await store.last_recorded_time()
+    assert len(await store.matching(KEY, BIRTH_DATE, 9)) == 1
+    assert await store.last_recorded_time() == 1_000
     await store.close()
 
 
 async def test_a_reader_sees_each_commit_and_outlives_the_writer(database: Path) -> None:
     """A read-only reader sees commits as they come, while the writer closes and returns."""
     reader = SqliteReader(database)
-    assert [] == list(await reader.matching(KEY, BIRTH_DATE, 9))
+    assert list(await reader.matching(KEY, BIRTH_DATE, 9)) == []
     versions = [cover()]
     versions += [next_version(cover(), 2_000, "乙")]
     for count, version in enumerate(versions, start=1):
@@ -87,7 +87,7 @@ async def test_a_reader_sees_each_commit_and_outlives_the_writer(database: Path)
         (then,) = await reader.matching_known_at(KEY, BIRTH_DATE, Instant(9_000), 9)
         assert found.enrolments == then.enrolments
         await writer.close()
-    assert 1 == len(await reader.matching(KEY, BIRTH_DATE, 9))
+    assert len(await reader.matching(KEY, BIRTH_DATE, 9)) == 1
     await reader.close()
 
 
@@ -108,7 +108,7 @@ async def test_the_writer_syncs_each_commit(store: SqliteStore) -> None:
         names = ("synchronous", "journal_mode", "busy_timeout", "wal_autocheckpoint")
         return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
-    assert [2, "wal", 5_000, 1_000] == await store._writes.run(pragmas)
+    assert await store._writes.run(pragmas) == [2, "wal", 5_000, 1_000]
     assert await store._writes.run(lambda line: line.isolation_level) is None
 
 
@@ -158,7 +158,7 @@ async def test_a_cancelled_commit_leaves_a_usable_store(store: SqliteStore) -> N
     with pytest.raises(asyncio.CancelledError):
         await commit
     await store.commit(Batch(Instant(7_000)))
-    assert 7_000 == await store.last_recorded_time()
+    assert await store.last_recorded_time() == 7_000
 
 
 async def test_reads_as_of_are_bounded(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +172,7 @@ async def test_reads_as_of_are_bounded(store: SqliteStore, monkeypatch: pytest.M
 
 def test_the_database_is_its_owners_only(migrated: Path) -> None:
     """Nobody else may read the file, which holds personal data."""
-    assert 0o600 == stat.S_IMODE(migrated.stat().st_mode)
+    assert stat.S_IMODE(migrated.stat().st_mode) == 0o600
 
 
 def test_a_database_that_is_not_migrated_is_refused(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ async def test_an_older_schema_is_migrated(
         SqliteReader(database)
     migrate(database, scripts)
     reader = SqliteReader(database)
-    assert 1 == len(await reader.matching(KEY, BIRTH_DATE, 9))
+    assert len(await reader.matching(KEY, BIRTH_DATE, 9)) == 1
     await reader.close()
 
 
@@ -266,8 +266,8 @@ def test_migrations_lead_to_the_schema(migrated: Path) -> None:
     try:
         with engine.connect() as connection:
             context = MigrationContext.configure(connection, opts={"compare_type": True})
-            assert [] == compare_metadata(context, METADATA)
-            assert records.SCHEMA_REVISION == context.get_current_revision()
+            assert compare_metadata(context, METADATA) == []
+            assert context.get_current_revision() == records.SCHEMA_REVISION
     finally:
         engine.dispose()
 

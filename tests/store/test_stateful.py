@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Coroutine
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -20,8 +21,9 @@ from typing import Any, TypeVar
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from msgspec import structs
 
-from gateway.domain.changes import Change, LoseCover, NewCover, Target
+from gateway.domain.changes import Change, ChangeItems, CorrectCover, NewCover, Target
 from gateway.domain.eligibility import ByNumber, Rules, confirm
 from gateway.domain.errors import Refusal
 from gateway.domain.identifiers import EnrolleeKey, InsuredId
@@ -128,15 +130,14 @@ class Stores(RuleBasedStateMachine):
 
     @rule(question=questions, data=st.data())
     def change(self, question: tuple[InsuredId, date], data: st.DataObject) -> None:
-        """An insurer says something about a cover, the card included."""
+        """An insurer says something about a cover, the card included but for its own number."""
         targets = st.builds(Target, st.just(question[0]), st.just(question[1]), st.none())
         change = data.draw(strategies.changes_of(targets))
-        if (
-            not isinstance(change, LoseCover)
-            and hasattr(change, "items")
-            and data.draw(st.booleans())
-        ):
-            change.items["insured_id"] = data.draw(strategies.small_insured_ids)
+        if isinstance(change, (ChangeItems, CorrectCover)) and data.draw(st.booleans()):
+            card = structs.replace(
+                data.draw(strategies.small_insured_ids), insurer_number=question[0].insurer_number
+            )
+            change = replace(change, items={**change.items, "insured_id": card})
         self.say(change)
 
     @rule(enrollee_key=enrollees, to=enrollees)

@@ -69,7 +69,7 @@ async def test_holds_tells_whose_number_it_is(vault: SqliteVault) -> None:
         await vault.holds(person(2), NUMBER),
         await vault.holds(person(1), OTHER),
     ]
-    assert [True, False, False] == answers
+    assert answers == [True, False, False]
 
 
 async def test_a_number_is_found_after_a_restart(place: Place) -> None:
@@ -96,8 +96,10 @@ async def test_rotation_keeps_people_and_renews_what_is_asked_for(place: Place) 
         assert ["1", key_id] == sorted(used for _, used in place.rows())
         assert await vault.holds(person(2), OTHER)
         await vault.close()
-    assert ["3", "2", "1"] == [
-        secret.key_id for secret in load_keyring(place.key_file, may_make=False).secrets
+    assert [secret.key_id for secret in load_keyring(place.key_file, may_make=False).secrets] == [
+        "3",
+        "2",
+        "1",
     ]
 
 
@@ -135,13 +137,13 @@ async def test_two_vaults_tell_nothing_about_each_other(tmp_path: Path) -> None:
         await vault.person_of(NUMBER, person(1))
         digests += [mac for mac, _ in place.rows()]
         await vault.close()
-    assert 2 == len(set(digests))
+    assert len(set(digests)) == 2
 
 
 async def test_files_are_their_owners_only(place: Place, vault: SqliteVault) -> None:
     """Database and key file are readable by their owner only; an open key file is refused."""
     for path in (place.database, place.key_file):
-        assert 0o600 == stat.S_IMODE(path.stat().st_mode)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
     place.key_file.chmod(0o640)
     with pytest.raises(PermissionError, match="owner only"):
         place.open()
@@ -168,7 +170,7 @@ async def test_a_newer_vault_is_refused(place: Place) -> None:
 async def test_each_new_number_is_synced(vault: SqliteVault) -> None:
     """The vault's connection has synchronous FULL (2)."""
     level = await vault._line.run(lambda line: line.execute("PRAGMA synchronous").fetchone())
-    assert (2,) == level
+    assert level == (2,)
 
 
 async def test_a_key_file_is_synced_before_it_is_used(
@@ -178,10 +180,10 @@ async def test_a_key_file_is_synced_before_it_is_used(
     synced = []
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_mode))
     load_keyring(place.key_file, may_make=True)
-    assert [True, False] == [stat.S_ISREG(mode) for mode in synced]
+    assert [stat.S_ISREG(mode) for mode in synced] == [True, False]
 
 
 def test_a_secret_hides_itself(place: Place) -> None:
     """What a key file holds does not show when it is printed."""
     keyring = load_keyring(place.key_file, may_make=True)
-    assert "Keyring(secrets=(Secret('1'),))" == repr(keyring)
+    assert repr(keyring) == "Keyring(secrets=(Secret('1'),))"

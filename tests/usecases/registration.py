@@ -11,6 +11,7 @@ from msgspec import structs
 
 from gateway.domain.coverage import Coverage, History
 from gateway.domain.identifiers import InsurerNumber, PersonKey
+from gateway.domain.individual_number import individual_check_digit
 from gateway.domain.period import Instant
 from gateway.domain.purpose import Role
 from gateway.formats.coverage_csv import encode_header, encode_line
@@ -29,7 +30,9 @@ NOW = Instant(1_760_000_000_000_000)
 
 INSURER = InsurerNumber("01130012")
 OTHER_INSURER = InsurerNumber("00138057")
-NUMBERS = ("123456789018", "000000000019", "111111111118")
+NUMBERS = tuple(
+    body + individual_check_digit(body) for body in ("12345678901", "00000000001", "11111111111")
+)
 
 LIMITS = UploadLimits(
     upload_bytes_max=1_000_000,
@@ -58,6 +61,7 @@ class WatchedStore(MemoryStore):
         self.rows: dict[tuple[bytes, object, bytes], PersonKey] = {}
         self.batches: list[Batch] = []
         self.crash_at = 0
+        self.crash: Exception = CrashError()
         self.is_written_at_crash = False
 
     async def commit(self, batch: Batch) -> None:
@@ -66,7 +70,7 @@ class WatchedStore(MemoryStore):
         is_crash = self.crash_at == len(self.batches) + 1
         if is_crash and not self.is_written_at_crash:
             self.crash_at = 0
-            raise CrashError
+            raise self.crash
         await super().commit(batch)
         self.batches.append(batch)
         for history in batch.histories:
@@ -78,7 +82,7 @@ class WatchedStore(MemoryStore):
         self._require_projected()
         if is_crash:
             self.crash_at = 0
-            raise CrashError
+            raise self.crash
 
     def _require_projected(self) -> None:
         people = self._people(Instant(2**62))
@@ -96,20 +100,16 @@ class WatchedStore(MemoryStore):
 class Stand:
     """Everything a writer has, in memory; `restarted` keeps only what a disk would keep."""
 
-    def __init__(
-        self, before: Stand | None = None, limits: UploadLimits = LIMITS, slice_lines: int = 0
-    ) -> None:
-        self.store = before.store if before else WatchedStore()
-        self.vault = before.vault if before else MemoryVault()
-        self.spool = before.spool if before else MemorySpool()
-        self.accesses = before.accesses if before else MemoryAccesses()
-        self._keys = before._keys if before else count(1)
+    def __init__(self, before: Stand | None = None, limits: UploadLimits = LIMITS) -> None:
+        self.store: WatchedStore = before.store if before else WatchedStore()
+        self.vault: MemoryVault = before.vault if before else MemoryVault()
+        self.spool: MemorySpool = before.spool if before else MemorySpool()
+        self.accesses: MemoryAccesses = before.accesses if before else MemoryAccesses()
+        self._keys: count[int] = before._keys if before else count(1)
         self.limits = limits
         self.door = Door(published_policy(), self.accesses)
         self.desk = Desk(self.store, self.vault, self.new_key, lambda: NOW)
         self.applier = Applier(self.store, self.spool, self.desk, CoverageReader, limits)
-        if slice_lines:
-            self.applier._slice_lines = slice_lines
         self.receiver = Receiver(
             self.store, self.spool, self.desk, self.door, limits, self.applier.wake
         )
@@ -131,7 +131,7 @@ class Stand:
         """Apply what was received, as the writer's task does, and stop it."""
         stop = asyncio.Event()
         task = asyncio.create_task(self.applier.run(stop))
-        while await self.store.unapplied_uploads() and not task.done():
+        while await self.store.unapplied_uploads() and not task.done():  # noqa: ASYNC110  a store has no event
             await asyncio.sleep(0)
         stop.set()
         await task

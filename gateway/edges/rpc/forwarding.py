@@ -73,7 +73,8 @@ class ForwardedCoverageService:
 
 
 def _passed_on(error: grpc.aio.AioRpcError) -> Exception:
-    status = dict(error.trailing_metadata() or ()).get(DETAILS_KEY)
+    said = {key: value for key, value in error.trailing_metadata() or ()}
+    status = said.get(DETAILS_KEY)
     if isinstance(status, bytes):
         return ForwardedError(error.code(), error.details() or "", status)
     if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
