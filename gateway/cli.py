@@ -161,10 +161,12 @@ def clock(
 @certs.command("issue")
 def certs_issue(
     directory: Annotated[Path, typer.Option("--dir", help="Where to write.")],
-    insurer: Annotated[str, typer.Option(help="Insurer number of the insurer's leaf.")]
-    = "06139992",
-    institution: Annotated[str, typer.Option(help="Code of the institution's leaf.")]
-    = "1319999999",
+    insurer: Annotated[
+        str, typer.Option(help="Insurer number of the insurer's leaf.")
+    ] = "06139992",
+    institution: Annotated[
+        str, typer.Option(help="Code of the institution's leaf.")
+    ] = "1319999999",
 ) -> None:
     """Issue a CA and one leaf for the gateway and for each role; what is there stays."""
     from gateway.app.certificates import issue_all

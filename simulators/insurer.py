@@ -47,14 +47,17 @@ class UploadBrokenError(Exception):
 @dataclass(frozen=True, slots=True)
 class Patience:
     """
-    How often an upload is tried, and how long is waited before each further try.
+    How often an upload is tried, and how long is waited, in seconds.
 
-    The wait doubles from `first_wait_s` up to `wait_s_max`.
+    Before a further try the wait doubles from `first_wait_s` up to `wait_s_max`. A stream that
+    leaves a step unanswered for `answer_s_max`, or owes the report for `report_s_max`, is broken.
     """
 
     tries_max: int = 8
     first_wait_s: float = 0.1
     wait_s_max: float = 5.0
+    answer_s_max: float = 30.0
+    report_s_max: float = 3600.0
 
     def wait_s(self, tries: int) -> float:
         """Seconds to wait after so many tries."""
@@ -83,6 +86,7 @@ async def upload(
     Raises:
         grpc.aio.AioRpcError: For a refusal, or if no try was left.
         UploadBrokenError: If streams ended without a report and no try was left.
+        TimeoutError: If answers did not come in time and no try was left.
     """
     return await _persist(stub, request_id, data, chunk_bytes, patience, is_known=False)
 
@@ -118,8 +122,8 @@ async def _persist(
                 if state.HasField("report"):
                     return state.report
                 offset = state.durable_offset
-            return await _send(stub, request_id, data, chunk_bytes, offset)
-        except UploadBrokenError:
+            return await _send(stub, request_id, data, chunk_bytes, offset, patience)
+        except (UploadBrokenError, TimeoutError):
             if tries >= tries_max:
                 raise
         except grpc.aio.AioRpcError as error:
@@ -147,6 +151,7 @@ async def _send(
     data: bytes | AsyncIterable[bytes],
     chunk_bytes: int,
     offset: int,
+    patience: Patience,
 ) -> coverage_pb2.UploadReport:
     """
     One stream: send from an offset on, and give the report.
@@ -155,20 +160,25 @@ async def _send(
     never lost to a failing write; the gateway makes each chunk durable before it answers.
     """
     call = stub.UploadCoverage()
+
+    async def step(request: _Request) -> None:
+        async with asyncio.timeout(patience.answer_s_max):
+            await _write(call, request)
+            await _read(call)
+
     place = 0
     try:
-        await _write(call, _Request(start=coverage_pb2.UploadStart(request_id=request_id)))
-        await _read(call)
+        await step(_Request(start=coverage_pb2.UploadStart(request_id=request_id)))
         async for chunk in _chunks(data, chunk_bytes):
             fresh = chunk[max(offset - place, 0) :]
             place += len(chunk)
             if fresh:
                 part = coverage_pb2.UploadChunk(offset=place - len(fresh), data=fresh)
-                await _write(call, _Request(chunk=part))
-                await _read(call)
-        await _write(call, _Request(finish=coverage_pb2.UploadFinish(size_bytes=place)))
-        while not (response := await _read(call)).HasField("report"):
-            pass
+                await step(_Request(chunk=part))
+        await step(_Request(finish=coverage_pb2.UploadFinish(size_bytes=place)))
+        async with asyncio.timeout(patience.report_s_max):
+            while not (response := await _read(call)).HasField("report"):
+                pass
         return response.report
     finally:
         call.cancel()

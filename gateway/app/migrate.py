@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from gateway.edges.rpc.convert import sheet
 from gateway.store.migrate import migrate
 from gateway.store.records import StoreTooNew
 
@@ -12,7 +13,7 @@ from gateway.store.records import StoreTooNew
 def main() -> None:
     """Run as `python -m gateway.app.migrate DATABASE`; a newer database is refused, exit code 1."""
     try:
-        migrate(Path(sys.argv[1]))
+        migrate(Path(sys.argv[1]), sheet)
     except StoreTooNew as error:
         sys.exit(str(error))
 

@@ -15,6 +15,7 @@ from gateway.app.child import run, say_ready
 from gateway.app.clock import new_key
 from gateway.app.layout import WRITER_SOCKET, DataDir
 from gateway.config import Settings, load_settings
+from gateway.edges.rpc.convert import sheet
 from gateway.edges.rpc.eligibility import EligibilityService
 from gateway.edges.rpc.forwarding import ForwardedCoverageService
 from gateway.edges.rpc.identity import CertificateIdentity
@@ -49,10 +50,11 @@ class Worker:
         self._accesses = AccessLog(
             data.access,
             new_life(),
+            gather_us=limits.access_gather_us,
             group_records_max=limits.access_group_records_max,
             segment_bytes_max=limits.access_segment_bytes_max,
         )
-        self._store = SqliteReader(data.database)
+        self._store = SqliteReader(data.database, sheet)
         self._writer = grpc.aio.insecure_channel(f"unix:{WRITER_SOCKET}", WRITER_CHANNEL)
         self.front = Front(
             CertificateIdentity(self._credentials.revocations),

@@ -23,6 +23,7 @@ from gateway.app.clock import new_key
 from gateway.app.layout import WRITER_SOCKET, DataDir
 from gateway.app.worker import MESSAGE_OVERHEAD_BYTES
 from gateway.config import Limits, Settings, load_settings
+from gateway.edges.rpc.convert import sheet
 from gateway.edges.rpc.coverage import CoverageService
 from gateway.edges.rpc.identity import forwarded_identity
 from gateway.edges.rpc.server import Bounds, Front, RpcServer, build_server
@@ -57,10 +58,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         accesses = AccessLog(
             data.access,
             new_life(),
+            gather_us=limits.access_gather_us,
             group_records_max=limits.access_group_records_max,
             segment_bytes_max=limits.access_segment_bytes_max,
         )
-        store = SqliteStore(data.database)
+        store = SqliteStore(data.database, sheet)
         vault = SqliteVault(data.vault, data.keys / "vault.json")
         spool = FileSpool(data.spool, data.keys / "spool.json")
         upload_limits = _upload_limits(limits)

@@ -16,17 +16,15 @@ from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
 
+from gateway.domain.compact import CompactCover, CompactHistory
 from gateway.domain.coverage import (
-    Coverage,
     CoverState,
     ElderlyCertificate,
-    Enrolment,
-    History,
     LimitCertificate,
     MedicalTicket,
     VersionRef,
 )
-from gateway.domain.identifiers import InsuredId, PersonKey
+from gateway.domain.identifiers import InsuredId, LookupKey, PersonKey
 from gateway.domain.period import is_later
 
 
@@ -112,13 +110,39 @@ class Rules:
 
 
 class ByNumber(Struct, frozen=True):
-    """A question by what the card shows (被保険者証情報, reference classification 2)."""
+    """
+    A question by what the card shows (被保険者証情報, reference classification 2).
 
-    insured_id: InsuredId
+    `lookup_key` is that of the insured id asked for (`InsuredId.lookup_key`); without a branch
+    the question matches any (R003-03).
+    """
+
+    lookup_key: LookupKey
+    branch: str | None
     birth_date: date
     on: date
     is_limit_consented: bool = False
     institution_code: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        insured_id: InsuredId,
+        birth_date: date,
+        on: date,
+        *,
+        is_limit_consented: bool = False,
+        institution_code: str = "",
+    ) -> ByNumber:
+        """Ask by what a card shows."""
+        return cls(
+            insured_id.lookup_key,
+            insured_id.branch,
+            birth_date,
+            on,
+            is_limit_consented,
+            institution_code,
+        )
 
 
 class ByCard(Struct, frozen=True):
@@ -137,7 +161,7 @@ class Shown(Struct, frozen=True):
     """A cover in an answer, with the certificates of that day the caller may see."""
 
     person_key: PersonKey
-    coverage: Coverage
+    cover: CompactCover
     elderly: ElderlyCertificate | None
     limit: LimitCertificate | None
     tickets: tuple[MedicalTicket, ...]
@@ -160,15 +184,14 @@ class Confirmation(Struct, frozen=True):
 
 
 class _Match(NamedTuple):
-    history: History
-    enrolment: Enrolment
-    coverage: Coverage
+    history: CompactHistory
+    cover: CompactCover
 
 
 _Certificate = TypeVar("_Certificate", ElderlyCertificate, LimitCertificate)
 
 
-def confirm(people: Sequence[History], query: Query, rules: Rules) -> Confirmation:
+def confirm(people: Sequence[CompactHistory], query: Query, rules: Rules) -> Confirmation:
     """
     Decide whether the person asked for is covered on the day asked for.
 
@@ -197,11 +220,11 @@ def confirm(people: Sequence[History], query: Query, rules: Rules) -> Confirmati
     if len({match.history.person_key for match in matches}) > 1:
         return _several(matches, query, rules)
     chosen = _chosen(matches, query.on)
-    if chosen.coverage.period.holds_on(query.on):
+    if chosen.cover.period.holds_on(query.on):
         return _holds(chosen, query, rules)
     if isinstance(query, ByNumber) and (newer := _newer(chosen, query.on)) is not None:
         return _answer(Validity.INVALID_NEWER_COVER, Why.NEWER_COVER, chosen, query, (newer,))
-    period = chosen.coverage.period
+    period = chosen.cover.period
     if period.is_empty:
         why = Why.COVER_ON_NO_DAY
     elif period.begins_after(query.on):
@@ -211,39 +234,34 @@ def confirm(people: Sequence[History], query: Query, rules: Rules) -> Confirmati
     return _answer(Validity.INVALID, why, chosen, query)
 
 
-def _matching(history: History, query: Query, rules: Rules) -> list[_Match]:
+def _matching(history: CompactHistory, query: Query, rules: Rules) -> list[_Match]:
     match query:
-        case ByNumber(insured_id=insured_id, birth_date=birth_date):
+        case ByNumber(lookup_key=lookup_key, branch=branch, birth_date=birth_date):
             return [
-                _Match(history, enrolment, coverage)
-                for enrolment in history.enrolments
-                if enrolment.is_numbered or rules.is_unnumbered_found_by_number
-                for coverage in enrolment.covers
-                if coverage.state is CoverState.REGISTERED
-                and coverage.birth_date == birth_date
-                and insured_id.names(coverage.insured_id)
+                _Match(history, cover)
+                for cover in history.covers
+                if cover.lookup_key == lookup_key
+                and cover.birth_date == birth_date
+                and (branch is None or cover.branch is None or cover.branch == branch)
+                and cover.state is CoverState.REGISTERED
+                and (cover.is_numbered or rules.is_unnumbered_found_by_number)
             ]
         case ByCard(person_key=person_key):
             return [
-                _Match(history, enrolment, coverage)
-                for enrolment in history.enrolments
+                _Match(history, cover)
+                for cover in history.covers
                 if history.person_key == person_key
-                if enrolment.is_numbered or rules.is_unnumbered_found_by_card
-                for coverage in enrolment.covers
-                if coverage.state is CoverState.REGISTERED
-                and not coverage.insured_id.insurer_number.is_medical_assistance
+                and cover.state is CoverState.REGISTERED
+                and (cover.is_numbered or rules.is_unnumbered_found_by_card)
+                and not cover.is_medical_assistance
             ]
 
 
 def _of_the_very_branch(matches: list[_Match], query: Query) -> list[_Match]:
     """Who has the branch asked for comes before who has none yet: the desk cannot ask better."""
-    if len(matches) == 1 or isinstance(query, ByCard) or query.insured_id.branch is None:
+    if len(matches) == 1 or isinstance(query, ByCard) or query.branch is None:
         return matches
-    exact = {
-        match.history.person_key
-        for match in matches
-        if match.coverage.insured_id.branch == query.insured_id.branch
-    }
+    exact = {match.history.person_key for match in matches if match.cover.branch == query.branch}
     return [match for match in matches if match.history.person_key in exact] or matches
 
 
@@ -251,14 +269,14 @@ def _chosen(matches: Sequence[_Match], on: date) -> _Match:
     """The cover that holds on the day, else the last that began by then, else the next to begin."""
 
     def rank(match: _Match) -> tuple[bool, bool, int, int]:
-        period = match.coverage.period
+        period = match.cover.period
         begun = not period.begins_after(on)
         start = period.start.toordinal()
         return (
             period.holds_on(on),
             begun,
             start if begun else -start,
-            match.coverage.recorded_time,
+            match.cover.recorded_time,
         )
 
     return matches[0] if len(matches) == 1 else max(matches, key=rank)
@@ -271,35 +289,32 @@ def _newer(asked: _Match, on: date) -> _Match | None:
     Later means by acquisition date. A cover that begins where an empty one was lost is later too.
     Medical assistance is no newer insurance.
     """
-    period = asked.coverage.period
+    period = asked.cover.period
     found = [
-        _Match(asked.history, enrolment, coverage)
-        for enrolment in asked.history.enrolments
-        for coverage in enrolment.covers
-        if coverage.is_visible
-        and coverage.period.holds_on(on)
-        and not coverage.insured_id.insurer_number.is_medical_assistance
+        _Match(asked.history, cover)
+        for cover in asked.history.covers
+        if cover.state is CoverState.REGISTERED
+        and cover.period.holds_on(on)
+        and not cover.is_medical_assistance
         and (
-            is_later(coverage.period.start, period.start)
-            or (period.is_empty and coverage.period.start == period.start)
+            is_later(cover.period.start, period.start)
+            or (period.is_empty and cover.period.start == period.start)
         )
     ]
-    return max(found, key=lambda match: match.coverage.period.start) if found else None
+    return max(found, key=lambda match: match.cover.period.start) if found else None
 
 
 def _holds(chosen: _Match, query: Query, rules: Rules) -> Confirmation:
-    if chosen.coverage.insured_id.insurer_number.is_medical_assistance and not _tickets(
-        chosen.coverage, query, rules
-    ):
+    if chosen.cover.is_medical_assistance and not _tickets(chosen.cover, query, rules):
         return _answer(Validity.VALID_UNREGISTERED, Why.TICKET_MISSING, chosen, query)
     return _answer(Validity.VALID, Why.COVER_HOLDS, chosen, query)
 
 
-def _tickets(coverage: Coverage, query: Query, rules: Rules) -> list[MedicalTicket]:
+def _tickets(cover: CompactCover, query: Query, rules: Rules) -> list[MedicalTicket]:
     month = f"{query.on:%Y%m}"
     return [
         ticket
-        for ticket in coverage.tickets
+        for ticket in cover.tickets
         if ticket.month == month
         and (
             rules.is_ticket_of_another_institution_enough
@@ -336,25 +351,21 @@ def _several(matches: Sequence[_Match], query: Query, rules: Rules) -> Confirmat
 
 
 def _ref(match: _Match) -> VersionRef:
-    coverage = match.coverage
-    return VersionRef(
-        match.enrolment.enrollee_key,
-        coverage.cover_no,
-        coverage.version_no,
-        coverage.recorded_time,
-    )
+    cover = match.cover
+    return VersionRef(cover.enrollee_key, cover.cover_no, cover.version_no, cover.recorded_time)
 
 
 def _shown(match: _Match, query: Query) -> Shown:
-    coverage = match.coverage
+    cover = match.cover
     on = query.on
-    month = f"{on:%Y%m}"
+    limits = cover.limits if query.is_limit_consented else ()
+    month = f"{on:%Y%m}" if cover.tickets else ""
     return Shown(
         match.history.person_key,
-        coverage,
-        _holding(coverage.elderly, on),
-        _holding(coverage.limits, on) if query.is_limit_consented else None,
-        tuple(ticket for ticket in coverage.tickets if ticket.month == month),
+        cover,
+        _holding(cover.elderly, on) if cover.elderly else None,
+        _holding(limits, on) if limits else None,
+        tuple(ticket for ticket in cover.tickets if ticket.month == month),
     )
 
 

@@ -22,6 +22,10 @@ Instant = NewType("Instant", int)
 TOKYO: Final = timezone(timedelta(hours=9), "Asia/Tokyo")
 """Japan has had no summer time since 1951, so a fixed offset is exact for every living cover."""
 
+_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
+_TOKYO_AHEAD_US: Final = 9 * 3_600 * 1_000_000
+_DAY_US: Final = 86_400 * 1_000_000
+
 FIRST_DAY: Final = date(1868, 1, 25)
 """The first day of Meiji, the oldest era the field's layouts can spell."""
 
@@ -31,7 +35,7 @@ _DAY: Final = re.compile(r"(\d{4})(-?)(\d\d)\2(\d\d)", re.ASCII)
 
 def tokyo_day(instant: Instant) -> date:
     """The day it is in Japan at an instant."""
-    return tokyo_time(instant).date()
+    return date.fromordinal(_EPOCH_ORDINAL + (instant + _TOKYO_AHEAD_US) // _DAY_US)
 
 
 def tokyo_time(instant: Instant) -> datetime:

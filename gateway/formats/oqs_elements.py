@@ -205,8 +205,9 @@ def _validity(cover: ShownCoverage, encoding: Encoding) -> Iterator[Element]:
 def _elderly(certificate: ShownElderly | None) -> Element:
     return Element(
         "ElderlyRecipientCertificateInfo",
-        certificate
-        and (
+        None
+        if certificate is None
+        else (
             _day("ElderlyRecipientCertificateDate", certificate.issue_date),
             _day("ElderlyRecipientValidStartDate", certificate.first_valid_date),
             _day("ElderlyRecipientValidEndDate", certificate.last_valid_date),
@@ -219,8 +220,9 @@ def _limit(certificate: ShownLimit | None) -> Element:
     prefix = "LimitApplicationCertificate"
     return Element(
         "LimitApplicationCertificateRelatedInfo",
-        certificate
-        and (
+        None
+        if certificate is None
+        else (
             _code(f"{prefix}Classification", certificate.kind),
             _code(f"{prefix}ClassificationFlag", certificate.limit_class),
             _day(f"{prefix}Date", certificate.issue_date),

@@ -6,12 +6,13 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Final
 
+from gateway.domain.compact import Render
 from gateway.domain.coverage import Enrolment, History
 from gateway.domain.identifiers import PersonKey
 from gateway.domain.period import Instant
 from gateway.domain.projection import history_of
 from gateway.store import sql
-from gateway.store.records import decode_coverage, encode_history
+from gateway.store.records import decode_coverage
 
 END_OF_TIME: Final = Instant(2**63 - 1)
 """Later than anything recorded: what is known then is what is known last."""
@@ -37,7 +38,7 @@ def _enrolments(
             yield Enrolment(enrollee_key, bool(is_numbered), covers)
 
 
-def rebuild(connection: sqlite3.Connection) -> None:
+def rebuild(connection: sqlite3.Connection, render: Render) -> None:
     """
     Write every person's projection anew from the facts; versions stay, since no fact changed.
 
@@ -47,5 +48,5 @@ def rebuild(connection: sqlite3.Connection) -> None:
     while page := connection.execute(sql.PEOPLE_AFTER, (last, _PAGE_PEOPLE)).fetchall():
         for person_key, version in page:
             history = history_known_at(connection, person_key, version, END_OF_TIME)
-            connection.execute(sql.PUT_HISTORY, (person_key, version, encode_history(history)))
+            connection.execute(sql.PUT_HISTORY, sql.history_row(history, render))
         last = page[-1][0]

@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from datetime import date
 
 from gateway.domain.access import AccessRecord, record_id
+from gateway.domain.compact import CompactHistory, Render, compact
 from gateway.domain.coverage import Coverage, Enrolment, History
 from gateway.domain.errors import InvalidInput, TooMuch
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
@@ -36,7 +37,8 @@ _END_OF_TIME = Instant(2**63 - 1)
 class MemoryStore:
     """A `Writing` store of plain lists."""
 
-    def __init__(self) -> None:
+    def __init__(self, render: Render) -> None:
+        self._render = render
         self._insurers: dict[EnrolleeKey, InsurerNumber] = {}
         self._versions: list[tuple[EnrolleeKey, Coverage]] = []
         self._links: list[tuple[Instant, NewLink]] = []
@@ -47,16 +49,17 @@ class MemoryStore:
 
     async def matching(
         self, key: LookupKey, birth_date: date, people_max: int
-    ) -> Sequence[History]:
+    ) -> Sequence[CompactHistory]:
         """See `Reading`; gives only those whose last known covers match."""
-        return self._matching(key, birth_date, _END_OF_TIME, people_max)
+        found = self._matching(key, birth_date, _END_OF_TIME, people_max)
+        return [compact(history, self._render) for history in found]
 
     async def matching_known_at(
         self, key: LookupKey, birth_date: date, known: Instant, people_max: int
-    ) -> Sequence[History]:
+    ) -> Sequence[CompactHistory]:
         """See `Reading`."""
         return [
-            History(history.person_key, 0, history.enrolments)
+            compact(History(history.person_key, 0, history.enrolments), self._render)
             for history in self._matching(key, birth_date, known, people_max)
         ]
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from gateway.domain.compact import Render
 from gateway.store import facts, sql
 from gateway.store.records import PROJECTION_FORMAT
 from gateway.store.sqlite import (
@@ -29,7 +30,7 @@ from gateway.store.sqlite import (
 SCRIPTS: Final = Path(__file__).parent / "migrations"
 
 
-def migrate(database: Path, scripts: Path = SCRIPTS) -> None:
+def migrate(database: Path, render: Render, scripts: Path = SCRIPTS) -> None:
     """
     Migrate a database, all steps or none, and rebuild projections kept in an older form.
 
@@ -54,7 +55,7 @@ def migrate(database: Path, scripts: Path = SCRIPTS) -> None:
         _, projection = format_of(connection)
         if projection < PROJECTION_FORMAT:
             with transaction(connection):
-                facts.rebuild(connection)
+                facts.rebuild(connection, render)
                 connection.execute(sql.SET_PROJECTION_FORMAT, (PROJECTION_FORMAT,))
 
 

@@ -16,6 +16,7 @@ from enum import IntEnum
 from typing import NewType, Protocol
 
 from gateway.domain.access import AccessRecord
+from gateway.domain.compact import CompactHistory
 from gateway.domain.coverage import Coverage, Enrolment, History
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
 from gateway.domain.individual_number import IndividualNumber
@@ -30,7 +31,7 @@ class Reading(Protocol):
 
     async def matching(
         self, key: LookupKey, birth_date: date, people_max: int
-    ) -> Sequence[History]:
+    ) -> Sequence[CompactHistory]:
         """
         Give the last known history of each person with an enrollee under this key and birth date.
 
@@ -44,11 +45,11 @@ class Reading(Protocol):
 
     async def matching_known_at(
         self, key: LookupKey, birth_date: date, known: Instant, people_max: int
-    ) -> Sequence[History]:
+    ) -> Sequence[CompactHistory]:
         """
         The same as it was believed at an instant, inclusive of what was recorded at it.
 
-        A version counts if `recorded_time <= known < superseded_time`. `History.version` is 0.
+        A version counts if `recorded_time <= known < superseded_time`. The `version` is 0.
         Enrolments without a cover known then, and people without enrolments, are left out.
         """
 

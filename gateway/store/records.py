@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.domain.compact import CompactHistory
 from gateway.domain.coverage import Coverage, History
 
 SCHEMA_REVISION: Final = "0001"
@@ -22,6 +23,7 @@ PROJECTION_FORMAT: Final = 1
 _encoder: Final = msgspec.msgpack.Encoder()
 _coverages: Final = msgspec.msgpack.Decoder(Coverage)
 _histories: Final = msgspec.msgpack.Decoder(History)
+_compacts: Final = msgspec.msgpack.Decoder(CompactHistory)
 
 
 class StoreTooOld(RuntimeError):  # noqa: N818  says what is the case, as the refusals do
@@ -54,3 +56,13 @@ def encode_history(history: History) -> bytes:
 def decode_history(body: bytes) -> History:
     """Read a person's history back. Raises `msgspec.MsgspecError` for anything else."""
     return _histories.decode(body)
+
+
+def encode_compact(history: CompactHistory) -> bytes:
+    """Spell a person's compact history."""
+    return _encoder.encode(history)
+
+
+def decode_compact(body: bytes) -> CompactHistory:
+    """Read a compact history back. Raises `msgspec.MsgspecError` for anything else."""
+    return _compacts.decode(body)

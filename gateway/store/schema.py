@@ -94,7 +94,9 @@ PEOPLE: Final = Table(
     METADATA,
     _key("person_key"),
     _count("version"),
+    Column("compact", LargeBinary, nullable=False),
     Column("history", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 UPLOADS: Final = Table(

@@ -10,20 +10,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from gateway.domain.compact import Render, compact
+from gateway.domain.coverage import History
 from gateway.domain.identifiers import InsurerNumber
 from gateway.store.port import Batch, NewLink, NewVersion, Upload, UploadState
-from gateway.store.records import encode_coverage, encode_history
+from gateway.store.records import encode_compact, encode_coverage, encode_history
 
 Row = tuple[Any, ...]
 
 MATCHING: Final = """
-SELECT people.history
-FROM (
-    SELECT DISTINCT person_key FROM lookups WHERE lookup_key = ? AND birth_date = ? LIMIT ?
-) AS found
-JOIN people ON people.person_key = found.person_key
+SELECT people.compact FROM lookups JOIN people ON people.person_key = lookups.person_key
+WHERE lookups.lookup_key = ? AND lookups.birth_date = ? LIMIT ?
 """
-"""The hot read: two routed statements on a distributed database, one join here."""
+"""
+The hot read: two routed statements on a distributed database, one join here.
+
+A person comes once for each of their enrollees under the key; telling them apart here would cost
+every lookup a temporary table, and it is rare.
+"""
 
 ENROLLEES_UNDER: Final = """
 SELECT enrollee_key FROM lookups WHERE lookup_key = ? AND birth_date = ? LIMIT ?
@@ -86,9 +90,10 @@ DO UPDATE SET person_key = excluded.person_key
 """
 
 PUT_HISTORY: Final = """
-INSERT INTO people (person_key, version, history) VALUES (?, ?, ?)
+INSERT INTO people (person_key, version, compact, history) VALUES (?, ?, ?, ?)
 ON CONFLICT (person_key)
-DO UPDATE SET version = excluded.version, history = excluded.history
+DO UPDATE SET
+    version = excluded.version, compact = excluded.compact, history = excluded.history
 """
 
 _UPLOAD_COLUMNS: Final = """
@@ -224,10 +229,16 @@ def lookup_rows(batch: Batch) -> list[Row]:
     return sorted((*key, person_key) for key, person_key in rows.items())
 
 
-def history_rows(batch: Batch) -> list[Row]:
+def history_rows(batch: Batch, render: Render) -> list[Row]:
     """The rows of `PUT_HISTORY`, by person; the last history handed in for a person counts."""
     last = {history.person_key: history for history in batch.histories}
-    return [(key, last[key].version, encode_history(last[key])) for key in sorted(last)]
+    return [history_row(last[key], render) for key in sorted(last)]
+
+
+def history_row(history: History, render: Render) -> Row:
+    """The row of `PUT_HISTORY`."""
+    compacted = encode_compact(compact(history, render))
+    return history.person_key, history.version, compacted, encode_history(history)
 
 
 def upload_row(upload: Upload) -> Row:

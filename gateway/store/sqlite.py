@@ -17,6 +17,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final, TypeVar
 
+from gateway.domain.compact import CompactHistory, Render, compact
 from gateway.domain.coverage import History
 from gateway.domain.errors import TooMuch, Unavailable
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
@@ -30,6 +31,7 @@ from gateway.store.records import (
     ImpossibleBatch,
     StoreTooNew,
     StoreTooOld,
+    decode_compact,
     decode_history,
 )
 
@@ -37,6 +39,12 @@ HOT_BUSY_MS: Final = 20
 """How long a lookup may wait for a lock. Readers wait only while a log is recovered or reset."""
 
 LONG_BUSY_MS: Final = 5_000
+
+HOT_CACHE_KIB: Final = 65_536
+"""Pages of the database a hot connection may keep; never a copy of answers."""
+
+ENROLLEES_A_PERSON_MAX: Final = 4
+"""Enrollees of one person under one key and birth date, on average over the people found."""
 
 ENROLLEES_EXAMINED_MAX: Final = 1_000
 """Enrollees under one key and birth date a read as of another time looks at."""
@@ -152,15 +160,20 @@ class Line:
 class SqliteReader:
     """`Reading` from a database another process may be writing; opens it read-only."""
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, render: Render) -> None:
         """
         Open a database.
+
+        Args:
+            render: Spells the sheets of compact histories.
 
         Raises:
             StoreTooOld: As `opened`.
             StoreTooNew: As `opened`.
         """
+        self._render = render
         self._hot = opened(database, "ro", HOT_BUSY_MS)
+        self._hot.execute(f"PRAGMA cache_size = -{HOT_CACHE_KIB}")
         self._reads = Line(connected(database, "ro", LONG_BUSY_MS), "store-reads")
 
     async def close(self) -> None:
@@ -170,17 +183,20 @@ class SqliteReader:
 
     async def matching(
         self, key: LookupKey, birth_date: date, people_max: int
-    ) -> Sequence[History]:
+    ) -> Sequence[CompactHistory]:
         """See `Reading`. Does not await: it is shorter than a hop."""
-        question = (key, birth_date.isoformat(), people_max + 1)
+        question = (key, birth_date.isoformat(), people_max * ENROLLEES_A_PERSON_MAX + 1)
         try:
             rows = self._hot.execute(sql.MATCHING, question).fetchall()
         except sqlite3.OperationalError as error:
             raise Unavailable("STORE_UNAVAILABLE") from error
-        if len(rows) > people_max:
-            raise TooMuch("TOO_MANY_MATCHES")
-        found = [decode_history(body) for (body,) in rows]
-        return sorted(found, key=lambda history: history.person_key) if len(found) > 1 else found
+        found = [decode_compact(body) for (body,) in rows]
+        if len(found) > 1:
+            people = {history.person_key: history for history in found}
+            found = [people[person_key] for person_key in sorted(people)]
+            if len(found) > people_max or len(rows) > people_max * ENROLLEES_A_PERSON_MAX:
+                raise TooMuch("TOO_MANY_MATCHES")
+        return found
 
     async def history_of(self, person_key: PersonKey) -> History | None:
         """See `Reading`. Does not await, as `matching`."""
@@ -191,12 +207,13 @@ class SqliteReader:
 
     async def matching_known_at(
         self, key: LookupKey, birth_date: date, known: Instant, people_max: int
-    ) -> Sequence[History]:
+    ) -> Sequence[CompactHistory]:
         """See `Reading`; gives only those whose covers matched then."""
 
-        def read(connection: sqlite3.Connection) -> Sequence[History]:
+        def read(connection: sqlite3.Connection) -> Sequence[CompactHistory]:
             with transaction(connection, "BEGIN"):
-                return _matching_known_at(connection, key, birth_date, known, people_max)
+                found = _matching_known_at(connection, key, birth_date, known, people_max)
+            return [compact(history, self._render) for history in found]
 
         return await self._reads.run(read)
 
@@ -204,9 +221,9 @@ class SqliteReader:
 class SqliteStore(SqliteReader):
     """`Writing`: the one writer of a database."""
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, render: Render) -> None:
         """Open a database, as `SqliteReader`."""
-        super().__init__(database)
+        super().__init__(database, render)
         connection = connected(database, "rw", LONG_BUSY_MS)
         connection.execute("PRAGMA synchronous = FULL")
         self._writes = Line(connection, "store-writes")
@@ -231,7 +248,7 @@ class SqliteStore(SqliteReader):
         def write(connection: sqlite3.Connection) -> None:
             try:
                 with transaction(connection):
-                    _write(connection, batch)
+                    _write(connection, batch, self._render)
             except sqlite3.IntegrityError:
                 raise ImpossibleBatch("a version of a cover is there already") from None
 
@@ -322,7 +339,7 @@ def _insurer(connection: sqlite3.Connection, enrollee_key: EnrolleeKey) -> Insur
     return InsurerNumber(insurer_number)
 
 
-def _write(connection: sqlite3.Connection, batch: Batch) -> None:
+def _write(connection: sqlite3.Connection, batch: Batch, render: Render) -> None:
     """Write a batch in order of keys, so that neighbours fall on one page."""
     many = connection.executemany
     versions = sorted(batch.versions, key=lambda version: version.enrollee_key)
@@ -344,7 +361,7 @@ def _write(connection: sqlite3.Connection, batch: Batch) -> None:
     )
     many(sql.ADD_ENROLLEE_PERSON, sorted((link.enrollee_key, link.person_key) for link in links))
     many(sql.PUT_LOOKUP, sql.lookup_rows(batch))
-    many(sql.PUT_HISTORY, sql.history_rows(batch))
+    many(sql.PUT_HISTORY, sql.history_rows(batch, render))
     if batch.upload is not None:
         key = batch.upload.upload_key
         connection.execute(sql.PUT_UPLOAD, sql.upload_row(batch.upload))

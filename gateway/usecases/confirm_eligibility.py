@@ -64,7 +64,7 @@ async def confirm_eligibility(
         raise InvalidInput("KNOWN_TIME_TOO_NEW", "known_time")
 
     async def look() -> Looked[Confirmation]:
-        key = query.insured_id.lookup_key
+        key = query.lookup_key
         if known is None:
             people = await store.matching(key, query.birth_date, limits.matches_max)
         else:

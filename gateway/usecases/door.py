@@ -8,7 +8,8 @@ A denial is recorded like an allowance. The record is durable before the answer 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Generic, TypeVar
 
 from gateway.domain.access import AccessRecord
@@ -32,22 +33,34 @@ class Looked(Generic[Answer]):
     people: tuple[PersonKey, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Errand:
-    """A use case's standing wish: its purpose, what it does, with which data, for whom."""
+    """
+    A use case's standing wish: its purpose, what it does, with which data, for whom.
+
+    A constant of the use case, so one errand is only ever itself.
+    """
 
     purpose: str
     operation: Operation
     data: frozenset[DataCategory]
     recipient: Role | None = None
+    data_codes: tuple[str, ...] = field(init=False)
+    """The data's codes in order, as records spell them."""
+
+    def __post_init__(self) -> None:
+        codes = tuple(sorted(category.value for category in self.data))
+        object.__setattr__(self, "data_codes", codes)
 
 
-@dataclass(frozen=True, slots=True)
 class Door:
     """Checks, opens and records."""
 
-    policy: Policy
-    accesses: Accesses
+    def __init__(self, policy: Policy, accesses: Accesses) -> None:
+        self.policy = policy
+        self.accesses = accesses
+        self._day: date | None = None
+        self._denials: dict[tuple[Errand, Role], str | None] = {}
 
     async def opened(
         self,
@@ -64,10 +77,7 @@ class Door:
         Raises:
             NotPermitted: With the reason of the first check that failed, or as `look`; recorded.
         """
-        request = Request(
-            errand.purpose, context.caller.role, errand.operation, errand.data, errand.recipient
-        )
-        reason = denial(request, self.policy, tokyo_day(context.now))
+        reason = self._denial(context, errand)
         if reason is not None:
             await self._record(context, errand, Looked(None, "DENIED", reason))
             raise NotPermitted(reason)
@@ -77,6 +87,19 @@ class Door:
             await self._record(context, errand, Looked(None, "DENIED", refusal.reason))
             raise
         return looked.answer, await self._record(context, errand, looked)
+
+    def _denial(self, context: Context, errand: Errand) -> str | None:
+        """Decide once a day for each errand and role: nothing else bears on it."""
+        day = tokyo_day(context.now)
+        if day != self._day:
+            self._denials.clear()
+            self._day = day
+        role = context.caller.role
+        key = (errand, role)
+        if key not in self._denials:
+            request = Request(errand.purpose, role, errand.operation, errand.data, errand.recipient)
+            self._denials[key] = denial(request, self.policy, day)
+        return self._denials[key]
 
     async def _record(self, context: Context, errand: Errand, looked: Looked[Answer]) -> str:
         return await self.accesses.record(
@@ -88,7 +111,7 @@ class Door:
                 purpose=errand.purpose,
                 policy_version=self.policy.version,
                 operation=errand.operation.value,
-                data=tuple(sorted(category.value for category in errand.data)),
+                data=errand.data_codes,
                 outcome=looked.outcome,
                 detail=looked.detail,
                 people=looked.people,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.domain.compact import compact
 from gateway.domain.coverage import History
 from gateway.domain.eligibility import ByNumber, Confirmation, Rules, confirm
 from gateway.domain.identifiers import InstitutionCode, InsuredId, InsurerNumber
@@ -32,14 +33,14 @@ def histories(histories_of: Callable[[Iterable[bytes]], list[History]]) -> list[
 
 def _confirm(histories: list[History], person: TestPerson) -> Confirmation:
     insured_id = InsuredId.parse(person.insurer_number, person.symbol, person.number, person.branch)
-    query = ByNumber(
+    query = ByNumber.of(
         insured_id,
         person.birth_date,
         person.on,
-        person.is_limit_certificate_consented,
-        INSTITUTION,
+        is_limit_consented=person.is_limit_certificate_consented,
+        institution_code=INSTITUTION,
     )
-    return confirm(histories, query, Rules())
+    return confirm([compact(one, lambda _: b"") for one in histories], query, Rules())
 
 
 @by_id
@@ -75,10 +76,10 @@ def test_certificates_are_shown(histories: list[History]) -> None:
     ticket = _confirm(histories, people["assistance-with-ticket"]).shown[0]
     assert limit.limit is not None
     assert elderly.elderly is not None
-    assert (20, INSTITUTION) == (
+    assert (
         elderly.elderly.copayment_ratio,
         ticket.tickets[0].institution_code,
-    )
+    ) == (20, INSTITUTION)
 
 
 def test_insurer_numbers_are_well_formed_and_made_up() -> None:

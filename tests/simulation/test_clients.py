@@ -45,6 +45,7 @@ class Server(coverage_pb2_grpc.CoverageServiceServicer):
         async for request in request_iterator:
             step = request.WhichOneof("step")
             if step == "start":
+                yield self._progress()
                 continue
             if step == "finish":
                 assert request.finish.size_bytes == len(self.data)
@@ -52,9 +53,7 @@ class Server(coverage_pb2_grpc.CoverageServiceServicer):
             self.offsets[-1].append(request.chunk.offset)
             assert request.chunk.offset <= len(self.data)
             self.data[request.chunk.offset :] = request.chunk.data
-            yield pb.UploadCoverageResponse(
-                progress=pb.UploadProgress(durable_offset=len(self.data))
-            )
+            yield self._progress()
             if len(self.offsets) <= self.breaks and len(self.offsets[-1]) == 2:
                 if self.is_silent:
                     return
@@ -70,6 +69,9 @@ class Server(coverage_pb2_grpc.CoverageServiceServicer):
         if self.is_applied:
             answer.report.CopyFrom(self._report())
         return answer
+
+    def _progress(self) -> pb.UploadCoverageResponse:
+        return pb.UploadCoverageResponse(progress=pb.UploadProgress(durable_offset=len(self.data)))
 
     def _report(self) -> pb.UploadReport:
         return pb.UploadReport(request_id="r1", lines_read=self.data.count(b"\n"))
@@ -111,7 +113,7 @@ async def test_a_file_is_sent_in_chunks(data: bytes | Pieces, serve) -> None:  #
     """Chunks have the size asked for, whatever pieces the file comes in, and a report ends it."""
     server = Server()
     report = await upload(await serve(server), "r1", data, 4, IMPATIENT)
-    assert [[0, 4, 8, 12]] == server.offsets
+    assert server.offsets == [[0, 4, 8, 12]]
     assert (bytes(server.data), report.lines_read) == (FILE, 3)
 
 
@@ -121,7 +123,7 @@ async def test_a_broken_stream_is_resumed(data: bytes | Pieces, is_silent: bool,
     """After each break the file goes on from what is durable, and nothing is sent twice."""
     server = Server(breaks=1, is_silent=is_silent)
     report = await upload(await serve(server), "r1", data, 4, IMPATIENT)
-    assert [[0, 4], [8, 12]] == server.offsets
+    assert server.offsets == [[0, 4], [8, 12]]
     assert (bytes(server.data), report.lines_read) == (FILE, 3)
 
 
@@ -138,7 +140,7 @@ async def test_an_iterator_is_sent_once(serve) -> None:  # noqa: ANN001
     server = Server(breaks=1)
     with pytest.raises(grpc.aio.AioRpcError):
         await upload(await serve(server), "r1", aiter(Pieces()), 4, IMPATIENT)
-    assert [[0, 4]] == server.offsets
+    assert server.offsets == [[0, 4]]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +172,7 @@ async def test_an_upload_begun_earlier_is_resumed(serve) -> None:  # noqa: ANN00
         await upload(stub, "r1", FILE, 4, Patience(tries_max=1))
     first = await resume(stub, "r1", FILE, 4, IMPATIENT)
     again = await resume(stub, "r1", FILE, 4, IMPATIENT)
-    assert [[0, 4], [8, 12]] == server.offsets
+    assert server.offsets == [[0, 4], [8, 12]]
     assert first == again
 
 
@@ -209,7 +211,7 @@ async def test_a_question_goes_by_folder(
     bridge = asyncio.create_task(_bridge(folders, result.encode(), ".xml"))
     answer = await ask_by_folder(folders, "202604150001", CARD, BIRTH, ON, timeout_s=10)
     request = (await bridge).decode("cp932" if encoding == "shift_jis" else "utf-8")
-    assert (1, "") == (answer.validity, answer.error)
+    assert (answer.validity, answer.error) == (1, "")
     assert "<InsurerNumber>  990010</InsurerNumber>" in request
     assert "<InsuredCardSymbol>かくう</InsuredCardSymbol>" in request
     assert list(folders.res.iterdir()) == []

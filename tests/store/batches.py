@@ -9,8 +9,15 @@ from datetime import date
 from msgspec import structs
 
 from gateway.domain.changes import Change, NewCover, Target, apply
+from gateway.domain.compact import CompactHistory
 from gateway.domain.coverage import Coverage, CoverState, Enrolment, History, Sex
-from gateway.domain.identifiers import EnrolleeKey, InsuredId, InsurerNumber, PersonKey
+from gateway.domain.identifiers import (
+    EnrolleeKey,
+    InsuredId,
+    InsurerNumber,
+    LookupKey,
+    PersonKey,
+)
 from gateway.domain.period import Instant, Period
 from gateway.domain.projection import history_of
 from gateway.store.port import (
@@ -20,11 +27,13 @@ from gateway.store.port import (
     LookupRow,
     NewLink,
     NewVersion,
+    Reading,
     Upload,
     UploadKey,
     UploadState,
     Writing,
 )
+from gateway.store.records import decode_coverage
 
 BIRTH_DATE = date(1984, 2, 29)
 INSURER = InsurerNumber("01130012")
@@ -219,6 +228,31 @@ def relevant(histories: Sequence[History], card: InsuredId, birth_date: date) ->
             for one in enrolment.covers
         )
     ]
+
+
+def expanded(history: CompactHistory) -> History:
+    """The history a compact one was made of, where sheets are whole covers (`encode_coverage`)."""
+    enrolments: dict[EnrolleeKey, Enrolment] = {}
+    for one in history.covers:
+        before = enrolments.get(one.enrollee_key, Enrolment(one.enrollee_key, one.is_numbered, ()))
+        covers = (*before.covers, decode_coverage(one.sheet))
+        enrolments[one.enrollee_key] = structs.replace(before, covers=covers)
+    return History(history.person_key, history.version, tuple(enrolments.values()))
+
+
+async def matching(
+    store: Reading, key: LookupKey, birth_date: date, people_max: int
+) -> list[History]:
+    """What the hot read gives, expanded."""
+    return [expanded(one) for one in await store.matching(key, birth_date, people_max)]
+
+
+async def matching_known_at(
+    store: Reading, key: LookupKey, birth_date: date, known: Instant, people_max: int
+) -> list[History]:
+    """What the read as of another time gives, expanded."""
+    found = await store.matching_known_at(key, birth_date, known, people_max)
+    return [expanded(one) for one in found]
 
 
 def applied(upload: Upload, at: int) -> Upload:

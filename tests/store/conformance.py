@@ -34,6 +34,8 @@ from tests.store.batches import (
     insured_id,
     key_of,
     lookups_of,
+    matching,
+    matching_known_at,
     moved,
     next_version,
     person,
@@ -49,8 +51,8 @@ class StoreTests:
 
     async def test_an_empty_store_matches_nothing(self, store: Writing) -> None:
         """Nobody is found in an empty store, now or at any time."""
-        assert list(await store.matching(KEY, BIRTH_DATE, 9)) == []
-        assert list(await store.matching_known_at(KEY, BIRTH_DATE, Instant(5), 9)) == []
+        assert list(await matching(store, KEY, BIRTH_DATE, 9)) == []
+        assert list(await matching_known_at(store, KEY, BIRTH_DATE, Instant(5), 9)) == []
         assert await store.history_of(person(1)) is None
         assert await store.last_recorded_time() == 0
 
@@ -60,13 +62,13 @@ class StoreTests:
         expected = History(
             person(1), 1, (Enrolment(enrollee(1), is_numbered=False, covers=(cover(),)),)
         )
-        assert [expected] == list(await store.matching(KEY, BIRTH_DATE, 9))
+        assert [expected] == list(await matching(store, KEY, BIRTH_DATE, 9))
         assert expected == await store.history_of(person(1))
 
     async def test_another_birth_date_is_not_found(self, store: Writing) -> None:
         """The birth date is part of what is asked for."""
         await put(store, person(1), enrollee(1), cover())
-        assert list(await store.matching(KEY, date(1984, 3, 1), 9)) == []
+        assert list(await matching(store, KEY, date(1984, 3, 1), 9)) == []
 
     @pytest.mark.parametrize(
         ("one", "other"),
@@ -83,14 +85,14 @@ class StoreTests:
     ) -> None:
         """Case, sound marks, kana sort and leading zeros tell cards apart."""
         await put(store, person(1), enrollee(1), cover(one))
-        assert len(await store.matching(one.lookup_key, BIRTH_DATE, 9)) == 1
-        assert list(await store.matching(other.lookup_key, BIRTH_DATE, 9)) == []
+        assert len(await matching(store, one.lookup_key, BIRTH_DATE, 9)) == 1
+        assert list(await matching(store, other.lookup_key, BIRTH_DATE, 9)) == []
 
     async def test_widths_are_one(self, store: Writing) -> None:
         """Full-width and half-width spellings of a card are one card."""
         await put(store, person(1), enrollee(1), cover(insured_id("ｷｺﾞｳ", "１２－３")))
         key = insured_id("キゴウ", "12-3").lookup_key
-        assert len(await store.matching(key, BIRTH_DATE, 9)) == 1
+        assert len(await matching(store, key, BIRTH_DATE, 9)) == 1
 
     @pytest.mark.parametrize("last", [b"\x00", b" ", b"\xff", b"A", b"a"])
     async def test_keys_are_compared_as_bytes(self, store: Writing, last: bytes) -> None:
@@ -107,25 +109,25 @@ class StoreTests:
         """The branch is no part of the key: whoever shares a card and a birth date is found."""
         await put(store, person(2), enrollee(2), cover(insured_id(branch="02")))
         await put(store, person(1), enrollee(1), cover(insured_id(branch=None)))
-        found = await store.matching(KEY, BIRTH_DATE, 9)
+        found = await matching(store, KEY, BIRTH_DATE, 9)
         assert [person(1), person(2)] == [history.person_key for history in found]
 
     async def test_too_many_people_are_refused(self, store: Writing) -> None:
         """As many people as allowed are given; one more is refused, now and at any time."""
         for number in range(3):
             await put(store, person(number), enrollee(number), cover())
-        assert len(await store.matching(KEY, BIRTH_DATE, 3)) == 3
-        assert len(await store.matching_known_at(KEY, BIRTH_DATE, Instant(1_000), 3)) == 3
+        assert len(await matching(store, KEY, BIRTH_DATE, 3)) == 3
+        assert len(await matching_known_at(store, KEY, BIRTH_DATE, Instant(1_000), 3)) == 3
         with pytest.raises(TooMuch, match="TOO_MANY_MATCHES"):
-            await store.matching(KEY, BIRTH_DATE, 2)
+            await matching(store, KEY, BIRTH_DATE, 2)
         with pytest.raises(TooMuch, match="TOO_MANY_MATCHES"):
-            await store.matching_known_at(KEY, BIRTH_DATE, Instant(1_000), 2)
+            await matching_known_at(store, KEY, BIRTH_DATE, Instant(1_000), 2)
 
     async def test_a_person_with_two_enrollees_comes_once(self, store: Writing) -> None:
         """Two enrollees of one person under one key are one history."""
         await put(store, person(1), enrollee(2), cover())
         await put(store, person(1), enrollee(1), cover(), now=2_000)
-        (found,) = await store.matching(KEY, BIRTH_DATE, 1)
+        (found,) = await matching(store, KEY, BIRTH_DATE, 1)
         assert [enrollee(1), enrollee(2)] == [one.enrollee_key for one in found.enrolments]
         assert found.version == 2
 
@@ -135,13 +137,13 @@ class StoreTests:
         second = next_version(first, 2_000, "乙")
         await put(store, person(1), enrollee(1), first)
         await put(store, person(1), enrollee(1), second, now=2_000)
-        (now,) = await store.matching(KEY, BIRTH_DATE, 9)
+        (now,) = await matching(store, KEY, BIRTH_DATE, 9)
         assert (second,) == now.enrolments[0].covers
         for known, expected in [(1_000, first), (1_999, first), (2_000, second), (9_999, second)]:
-            (then,) = await store.matching_known_at(KEY, BIRTH_DATE, Instant(known), 9)
+            (then,) = await matching_known_at(store, KEY, BIRTH_DATE, Instant(known), 9)
             assert (expected,) == then.enrolments[0].covers
             assert then.version == 0
-        assert list(await store.matching_known_at(KEY, BIRTH_DATE, Instant(999), 9)) == []
+        assert list(await matching_known_at(store, KEY, BIRTH_DATE, Instant(999), 9)) == []
 
     async def test_versions_of_one_batch_give_the_last(self, store: Writing) -> None:
         """Of several versions in one batch the last is known; the others never were."""
@@ -153,9 +155,9 @@ class StoreTests:
         await store.commit(
             replace(batch, versions=versions, histories=[History(person(1), 1, (enrolment,))])
         )
-        (then,) = await store.matching_known_at(KEY, BIRTH_DATE, Instant(1_000), 9)
+        (then,) = await matching_known_at(store, KEY, BIRTH_DATE, Instant(1_000), 9)
         assert (second,) == then.enrolments[0].covers
-        assert (enrolment,) == (await store.matching(KEY, BIRTH_DATE, 9))[0].enrolments
+        assert (enrolment,) == (await matching(store, KEY, BIRTH_DATE, 9))[0].enrolments
 
     async def test_a_cover_corrected_away_is_still_known_as_it_was(self, store: Writing) -> None:
         """A cover that moved to another card is found under the old one as of earlier only."""
@@ -166,24 +168,24 @@ class StoreTests:
         before = await store.load([KEY, other.lookup_key], [])
         enrolment = Enrolment(enrollee(1), is_numbered=False, covers=(second,))
         await store.commit(batch_of(before, [(person(1), enrolment)], Instant(2_000)))
-        assert len(await store.matching_known_at(KEY, BIRTH_DATE, Instant(1_999), 9)) == 1
-        assert list(await store.matching_known_at(KEY, BIRTH_DATE, Instant(2_000), 9)) == []
-        hot = await store.matching(KEY, BIRTH_DATE, 9)
+        assert len(await matching_known_at(store, KEY, BIRTH_DATE, Instant(1_999), 9)) == 1
+        assert list(await matching_known_at(store, KEY, BIRTH_DATE, Instant(2_000), 9)) == []
+        hot = await matching(store, KEY, BIRTH_DATE, 9)
         assert relevant(hot, insured_id(), BIRTH_DATE) == []
-        assert len(await store.matching(other.lookup_key, BIRTH_DATE, 9)) == 1
+        assert len(await matching(store, other.lookup_key, BIRTH_DATE, 9)) == 1
 
     async def test_a_link_moves_an_enrollee_to_another_person(self, store: Writing) -> None:
         """An enrollee that turns out to be another person is theirs from then on, not before."""
         await put(store, person(1), enrollee(1), cover())
         before = await store.load([KEY], [person(2)])
         await store.commit(moved(before, enrollee(1), person(2), Instant(2_000)))
-        (now,) = await store.matching(KEY, BIRTH_DATE, 9)
+        (now,) = await matching(store, KEY, BIRTH_DATE, 9)
         assert person(2) == now.person_key
         assert now.enrolments[0].is_numbered
-        (then,) = await store.matching_known_at(KEY, BIRTH_DATE, Instant(1_999), 9)
+        (then,) = await matching_known_at(store, KEY, BIRTH_DATE, Instant(1_999), 9)
         assert person(1) == then.person_key
         assert not then.enrolments[0].is_numbered
-        (later,) = await store.matching_known_at(KEY, BIRTH_DATE, Instant(2_000), 9)
+        (later,) = await matching_known_at(store, KEY, BIRTH_DATE, Instant(2_000), 9)
         assert (person(2), now.enrolments) == (later.person_key, later.enrolments)
         assert History(person(1), 2, ()) == await store.history_of(person(1))
 
@@ -194,7 +196,7 @@ class StoreTests:
             before = await store.load([KEY], [person(1), person(2)])
             await store.commit(moved(before, enrollee(1), person(to), Instant(now)))
         for known, expected in [(1_000, 1), (2_000, 2), (2_999, 2), (3_000, 1)]:
-            (then,) = await store.matching_known_at(KEY, BIRTH_DATE, Instant(known), 9)
+            (then,) = await matching_known_at(store, KEY, BIRTH_DATE, Instant(known), 9)
             assert person(expected) == then.person_key
 
     async def test_links_of_one_batch_give_the_last(self, store: Writing) -> None:
@@ -207,7 +209,7 @@ class StoreTests:
         ]
         histories = [History(person(1), 1, (enrolment,))]
         await store.commit(replace(batch, links=links, histories=histories))
-        (then,) = await store.matching_known_at(KEY, BIRTH_DATE, Instant(1_000), 9)
+        (then,) = await matching_known_at(store, KEY, BIRTH_DATE, Instant(1_000), 9)
         assert (enrolment,) == then.enrolments
 
     async def test_a_link_that_moves_twice_in_a_batch_leaves_the_first_person(
@@ -228,8 +230,8 @@ class StoreTests:
         ]
         await store.commit(Batch(Instant(2_000), links=links, lookups=lookups, histories=histories))
         for people in (
-            await store.matching(KEY, BIRTH_DATE, 9),
-            await store.matching_known_at(KEY, BIRTH_DATE, Instant(2_000), 9),
+            await matching(store, KEY, BIRTH_DATE, 9),
+            await matching_known_at(store, KEY, BIRTH_DATE, Instant(2_000), 9),
         ):
             assert [person(3)] == [history.person_key for history in people]
 
@@ -239,7 +241,7 @@ class StoreTests:
         for to in (2, 1):
             before = await store.load([KEY], [person(1), person(2)])
             await store.commit(moved(before, enrollee(1), person(to), Instant(1_000)))
-        (then,) = await store.matching_known_at(KEY, BIRTH_DATE, Instant(1_000), 9)
+        (then,) = await matching_known_at(store, KEY, BIRTH_DATE, Instant(1_000), 9)
         assert (person(1), [True]) == (
             then.person_key,
             [enrolment.is_numbered for enrolment in then.enrolments],
@@ -250,7 +252,7 @@ class StoreTests:
         batch = await put(store, person(1), enrollee(1), cover())
         again = Batch(Instant(2_000), lookups=[*batch.lookups, *batch.lookups])
         await store.commit(again)
-        assert len(await store.matching(KEY, BIRTH_DATE, 1)) == 1
+        assert len(await matching(store, KEY, BIRTH_DATE, 1)) == 1
 
     async def test_load_gives_all_enrollees_of_all_people_concerned(self, store: Writing) -> None:
         """Loading a key gives its people's other enrollees too, and versions of those asked for."""
@@ -293,7 +295,7 @@ class StoreTests:
             with pytest.raises(ImpossibleBatch):
                 await store.commit(batch)
         assert await store.history_of(person(2)) is None
-        assert list(await store.matching(good.insured_id.lookup_key, BIRTH_DATE, 9)) == []
+        assert list(await matching(store, good.insured_id.lookup_key, BIRTH_DATE, 9)) == []
         assert await store.upload(an_upload().upload_key) is None
         assert list(await store.refused_lines(an_upload().upload_key, 9)) == []
         assert await store.last_recorded_time() == 1_000

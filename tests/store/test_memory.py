@@ -11,6 +11,7 @@ from gateway.domain.errors import InvalidInput
 from gateway.domain.individual_number import IndividualNumber
 from gateway.domain.period import Instant
 from gateway.store.memory import MemoryAccesses, MemorySpool, MemoryStore, MemoryVault
+from gateway.store.records import encode_coverage
 from tests.store.batches import UPLOAD_KEY, person
 from tests.store.conformance import StoreTests
 
@@ -21,7 +22,7 @@ class TestMemoryStore(StoreTests):
     @pytest.fixture
     def store(self) -> MemoryStore:
         """A fresh store."""
-        return MemoryStore()
+        return MemoryStore(encode_coverage)
 
 
 async def test_the_vault_remembers_the_first_person() -> None:

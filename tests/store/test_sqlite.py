@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import sqlite3
 import stat
+import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -22,10 +24,20 @@ from gateway.store import migrate as migrating
 from gateway.store import records, sql, sqlite
 from gateway.store.migrate import migrate
 from gateway.store.port import Batch
-from gateway.store.records import StoreTooNew, StoreTooOld
+from gateway.store.records import StoreTooNew, StoreTooOld, encode_coverage
 from gateway.store.schema import DISTRIBUTED_BY, METADATA
 from gateway.store.sqlite import SqliteReader, SqliteStore
-from tests.store.batches import BIRTH_DATE, cover, enrollee, insured_id, next_version, person, put
+from tests.store.batches import (
+    BIRTH_DATE,
+    cover,
+    enrollee,
+    insured_id,
+    matching,
+    matching_known_at,
+    next_version,
+    person,
+    put,
+)
 from tests.store.conformance import KEY, StoreTests
 
 
@@ -33,7 +45,7 @@ from tests.store.conformance import KEY, StoreTests
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty database, to be copied: migrating costs more than a test."""
     database = tmp_path_factory.mktemp("migrated") / "gateway.db"
-    migrate(database)
+    migrate(database, encode_coverage)
     return database
 
 
@@ -46,7 +58,7 @@ def database(migrated: Path, tmp_path: Path) -> Path:
 @pytest_asyncio.fixture
 async def store(database: Path) -> AsyncIterator[SqliteStore]:
     """A fresh store."""
-    opened = SqliteStore(database)
+    opened = SqliteStore(database, encode_coverage)
     yield opened
     await opened.close()
 
@@ -63,37 +75,73 @@ def changed_by(database: Path, statement: str) -> None:
 
 async def test_what_was_committed_is_there_after_reopening(database: Path) -> None:
     """Covers and the last instant outlive the process; closing leaves one file."""
-    store = SqliteStore(database)
+    store = SqliteStore(database, encode_coverage)
     await put(store, person(1), enrollee(1), cover())
     await store.close()
     assert [database] == list(database.parent.iterdir())
-    store = SqliteStore(database)
-    assert len(await store.matching(KEY, BIRTH_DATE, 9)) == 1
+    store = SqliteStore(database, encode_coverage)
+    assert len(await matching(store, KEY, BIRTH_DATE, 9)) == 1
     assert await store.last_recorded_time() == 1_000
     await store.close()
 
 
 async def test_a_reader_sees_each_commit_and_outlives_the_writer(database: Path) -> None:
     """A read-only reader sees commits as they come, while the writer closes and returns."""
-    reader = SqliteReader(database)
-    assert list(await reader.matching(KEY, BIRTH_DATE, 9)) == []
+    reader = SqliteReader(database, encode_coverage)
+    assert list(await matching(reader, KEY, BIRTH_DATE, 9)) == []
     versions = [cover()]
     versions += [next_version(cover(), 2_000, "乙")]
     for count, version in enumerate(versions, start=1):
-        writer = SqliteStore(database)
+        writer = SqliteStore(database, encode_coverage)
         await put(writer, person(1), enrollee(1), version, now=version.recorded_time)
-        (found,) = await reader.matching(KEY, BIRTH_DATE, 9)
+        (found,) = await matching(reader, KEY, BIRTH_DATE, 9)
         assert (count, (version,)) == (found.version, found.enrolments[0].covers)
-        (then,) = await reader.matching_known_at(KEY, BIRTH_DATE, Instant(9_000), 9)
+        (then,) = await matching_known_at(reader, KEY, BIRTH_DATE, Instant(9_000), 9)
         assert found.enrolments == then.enrolments
         await writer.close()
-    assert len(await reader.matching(KEY, BIRTH_DATE, 9)) == 1
+    assert len(await matching(reader, KEY, BIRTH_DATE, 9)) == 1
     await reader.close()
+
+
+KILLED_WRITER = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from gateway.store.records import encode_coverage
+from gateway.store.sqlite import SqliteStore
+from tests.store.batches import cover, enrollee, person, put
+
+async def main():
+    store = SqliteStore(Path(sys.argv[1]), encode_coverage)
+    await put(store, person(1), enrollee(1), cover())
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_killed_writer_loses_nothing_it_committed(database: Path) -> None:
+    """After a kill a reader that was open, a fresh reader and the next writer see the commit."""
+    reader = SqliteReader(database, encode_coverage)
+    assert await reader.history_of(person(1)) is None
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", KILLED_WRITER, str(database), cwd=Path(__file__).parents[2]
+    )
+    assert await process.wait() == -signal.SIGKILL
+    fresh = SqliteReader(database, encode_coverage)
+    for one in (reader, fresh):
+        assert [person(1)] == [
+            found.person_key for found in await matching(one, KEY, BIRTH_DATE, 9)
+        ]
+    writer = SqliteStore(database, encode_coverage)
+    await put(writer, person(2), enrollee(2), cover(), now=2_000)
+    for one in (reader, fresh, writer):
+        assert len(await matching(one, KEY, BIRTH_DATE, 9)) == 2
+        await one.close()
 
 
 async def test_a_reader_cannot_write(database: Path) -> None:
     """The reader's connections are read-only by themselves."""
-    reader = SqliteReader(database)
+    reader = SqliteReader(database, encode_coverage)
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         reader._hot.execute(sql.SET_LAST_RECORDED, (1,))
     with pytest.raises(Unavailable):
@@ -117,7 +165,7 @@ async def test_a_locked_database_is_unavailable(
 ) -> None:
     """A commit that cannot get the lock is STORE_UNAVAILABLE; nothing was written."""
     monkeypatch.setattr(sqlite, "LONG_BUSY_MS", 10)
-    store = SqliteStore(database)
+    store = SqliteStore(database, encode_coverage)
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unavailable, match="STORE_UNAVAILABLE"):
@@ -167,7 +215,7 @@ async def test_reads_as_of_are_bounded(store: SqliteStore, monkeypatch: pytest.M
     for number in range(3):
         await put(store, person(1), enrollee(number), cover(), now=1_000 + number)
     with pytest.raises(TooMuch, match="TOO_MANY_MATCHES"):
-        await store.matching_known_at(KEY, BIRTH_DATE, Instant(9_000), 9)
+        await matching_known_at(store, KEY, BIRTH_DATE, Instant(9_000), 9)
 
 
 def test_the_database_is_its_owners_only(migrated: Path) -> None:
@@ -178,10 +226,10 @@ def test_the_database_is_its_owners_only(migrated: Path) -> None:
 def test_a_database_that_is_not_migrated_is_refused(tmp_path: Path) -> None:
     """A missing or empty database is refused with the advice to migrate."""
     with pytest.raises(StoreTooOld, match="migrate first"):
-        SqliteReader(tmp_path / "missing.db")
+        SqliteReader(tmp_path / "missing.db", encode_coverage)
     (tmp_path / "empty.db").touch()
     with pytest.raises(StoreTooOld, match=f"schema none.*{records.SCHEMA_REVISION}"):
-        SqliteReader(tmp_path / "empty.db")
+        SqliteReader(tmp_path / "empty.db", encode_coverage)
 
 
 @pytest.mark.parametrize(
@@ -196,13 +244,13 @@ def test_a_newer_database_is_refused(database: Path, change: str, named: str) ->
     changed_by(database, change)
     for refused in (SqliteReader, SqliteStore, migrate):
         with pytest.raises(StoreTooNew, match=f"{named}.*up to {records.SCHEMA_REVISION}"):
-            refused(database)
+            refused(database, encode_coverage)
 
 
 def test_migrating_again_changes_nothing(database: Path) -> None:
     """A database that is up to date stays as it is."""
     before = database.read_bytes()
-    migrate(database)
+    migrate(database, encode_coverage)
     assert before == database.read_bytes()
 
 
@@ -210,7 +258,7 @@ async def test_an_older_schema_is_migrated(
     database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With one more revision the old database is refused, then migrated with its data."""
-    store = SqliteStore(database)
+    store = SqliteStore(database, encode_coverage)
     await put(store, person(1), enrollee(1), cover())
     await store.close()
     scripts = Path(shutil.copytree(migrating.SCRIPTS, tmp_path / "migrations"))
@@ -221,10 +269,10 @@ async def test_an_older_schema_is_migrated(
     )
     monkeypatch.setattr(sqlite, "SCHEMA_REVISION", "0002")
     with pytest.raises(StoreTooOld, match=r"schema 0001.*needs 0002"):
-        SqliteReader(database)
-    migrate(database, scripts)
-    reader = SqliteReader(database)
-    assert len(await reader.matching(KEY, BIRTH_DATE, 9)) == 1
+        SqliteReader(database, encode_coverage)
+    migrate(database, encode_coverage, scripts)
+    reader = SqliteReader(database, encode_coverage)
+    assert len(await matching(reader, KEY, BIRTH_DATE, 9)) == 1
     await reader.close()
 
 
@@ -238,13 +286,13 @@ def test_a_failing_migration_changes_nothing(database: Path, tmp_path: Path) -> 
     )
     before = database.read_bytes()
     with pytest.raises(KeyError, match="step"):
-        migrate(database, scripts)
+        migrate(database, encode_coverage, scripts)
     assert before == database.read_bytes()
 
 
 async def test_older_projections_are_rebuilt_from_facts(database: Path) -> None:
     """Histories kept in an older form are refused, then put together anew by migrating."""
-    store = SqliteStore(database)
+    store = SqliteStore(database, encode_coverage)
     await put(store, person(1), enrollee(1), cover(), is_numbered=True)
     await put(store, person(1), enrollee(2), cover(insured_id(number="2")), now=2_000)
     await put(store, person(2), enrollee(3), cover(), now=3_000)
@@ -253,9 +301,9 @@ async def test_older_projections_are_rebuilt_from_facts(database: Path) -> None:
     changed_by(database, "UPDATE people SET history = x'00'")
     changed_by(database, "UPDATE meta SET projection_format = 0")
     with pytest.raises(StoreTooOld, match="projection format 0"):
-        SqliteReader(database)
-    migrate(database)
-    reader = SqliteReader(database)
+        SqliteReader(database, encode_coverage)
+    migrate(database, encode_coverage)
+    reader = SqliteReader(database, encode_coverage)
     assert expected == [await reader.history_of(person(number)) for number in (1, 2)]
     await reader.close()
 
@@ -319,5 +367,5 @@ def test_every_statement_names_the_distribution_column() -> None:
             if "INSERT" in words:
                 assert column in text.split("VALUES")[0], name
             else:
-                bound = f"{column} = ?", f"{table}.{column} = found.{column}"
+                bound = f"{column} = ?", f"{table}.{column} = lookups.{column}"
                 assert any(one in text for one in bound), name

@@ -32,9 +32,10 @@ from gateway.store import facts
 from gateway.store.memory import MemoryStore
 from gateway.store.migrate import migrate
 from gateway.store.port import Batch, Loaded
+from gateway.store.records import encode_coverage
 from gateway.store.sqlite import LONG_BUSY_MS, SqliteStore, connected
 from tests import strategies
-from tests.store.batches import changed, enrollee, moved, person, relevant
+from tests.store.batches import changed, enrollee, expanded, moved, person, relevant
 
 EXAMPLES = int(os.environ.get("ONSHI_HYPOTHESIS_EXAMPLES", "40"))
 PEOPLE_MAX = 100
@@ -46,7 +47,7 @@ Result = TypeVar("Result")
 def empty_database() -> bytes:
     """What migrating makes; a fresh database is a copy of it."""
     with tempfile.TemporaryDirectory() as directory:
-        migrate(Path(directory) / "gateway.db")
+        migrate(Path(directory) / "gateway.db", encode_coverage)
         return (Path(directory) / "gateway.db").read_bytes()
 
 
@@ -63,8 +64,8 @@ class Stores(RuleBasedStateMachine):
         self.database = self.directory / "gateway.db"
         self.database.write_bytes(empty_database())
         self.loop = asyncio.new_event_loop()
-        self.model = MemoryStore()
-        self.store = SqliteStore(self.database)
+        self.model = MemoryStore(encode_coverage)
+        self.store = SqliteStore(self.database, encode_coverage)
         self.now = Instant(1_000)
         self.made = 0
 
@@ -159,7 +160,7 @@ class Stores(RuleBasedStateMachine):
     def restart(self) -> None:
         """The writer goes and comes back."""
         self.run(self.store.close())
-        self.store = SqliteStore(self.database)
+        self.store = SqliteStore(self.database, encode_coverage)
 
     @rule(question=questions, ago=st.integers(0, 12))
     def ask_about_the_past(self, question: tuple[InsuredId, date], ago: int) -> None:
@@ -181,8 +182,9 @@ class Stores(RuleBasedStateMachine):
         assert list(expected) == [
             history for history in hot if history.person_key in {one.person_key for one in expected}
         ]
-        assert list(as_of_now) == relevant(hot, card, birth_date)
-        query = ByNumber(card, birth_date, on)
+        found = [expanded(one) for one in as_of_now]
+        assert found == relevant([expanded(one) for one in hot], card, birth_date)
+        query = ByNumber.of(card, birth_date, on)
         version = confirm(hot, query, Rules()).person_version
         answers = [confirm(people, query, Rules()) for people in (expected, hot, as_of_now)]
         assert answers[0] == answers[1]

@@ -19,6 +19,7 @@ from gateway.formats.coverage_file import CoverageReader
 from gateway.policy import published_policy
 from gateway.store.memory import MemoryAccesses, MemorySpool, MemoryStore, MemoryVault
 from gateway.store.port import Batch, RefusedLine, Upload, UploadState
+from gateway.store.records import encode_coverage
 from gateway.usecases.apply_uploads import Applier
 from gateway.usecases.context import Caller, Context
 from gateway.usecases.desk import Desk
@@ -56,7 +57,7 @@ class WatchedStore(MemoryStore):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(encode_coverage)
         self.projections: dict[PersonKey, History] = {}
         self.rows: dict[tuple[bytes, object, bytes], PersonKey] = {}
         self.batches: list[Batch] = []

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from datetime import date
 from enum import IntEnum
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
@@ -20,13 +21,19 @@ from gateway.domain.coverage import (
     MedicalTicket,
     VersionRef,
 )
-from gateway.domain.eligibility import ByNumber, Confirmation, Shown
+from gateway.domain.eligibility import ByNumber, Confirmation, Shown, Validity, Why
 from gateway.domain.errors import InvalidInput
 from gateway.domain.identifiers import InsuredId
 from gateway.domain.individual_number import IndividualNumber
 from gateway.domain.period import FIRST_DAY, Instant, Period, is_later, tokyo_day
 from gateway.usecases.upload_coverage import UploadReport
 from gateway.v1 import coverage_pb2, eligibility_pb2, types_pb2
+
+_SEVEN_BITS: Final = 0x7F
+_COVERAGES_TAG: Final = bytes(
+    (eligibility_pb2.ConfirmEligibilityResponse.COVERAGES_FIELD_NUMBER << 3 | 2,)
+)
+"""How the wire says that a length and a `Coverage` follow."""
 
 
 def query(
@@ -44,12 +51,12 @@ def query(
         else tokyo_day(now)
     )
     known = instant(request.known_time) if request.HasField("known_time") else None
-    asked = ByNumber(
+    asked = ByNumber.of(
         insured_id(request.insured_id),
         day(request.birth_date, "birth_date"),
         on,
-        request.is_limit_certificate_consented,
-        institution_code,
+        is_limit_consented=request.is_limit_certificate_consented,
+        institution_code=institution_code,
     )
     return asked, known
 
@@ -104,20 +111,52 @@ def date_message(on: date | None) -> Date | None:
 
 def confirmation(
     answer: Confirmation, asked: ByNumber, now: Instant, access_record_id: str
-) -> eligibility_pb2.ConfirmEligibilityResponse:
-    """Spell an answer."""
-    return eligibility_pb2.ConfirmEligibilityResponse(
-        validity=_code(answer.validity),
-        reason=answer.why.name,
-        explanation_ja=answer.why.value.ja,
-        explanation_en=answer.why.value.en,
-        coverages=[_coverage(shown, asked) for shown in answer.shown],
+) -> bytes:
+    """
+    Spell an answer as the bytes of a `ConfirmEligibilityResponse`.
+
+    Parts of a message may be put one after the other, so what is the same for every answer of a
+    kind, and the sheet of each cover, are spelled once and not at every look.
+    """
+    own = eligibility_pb2.ConfirmEligibilityResponse(
         confirmation_date=date_message(asked.on),
-        route=types_pb2.ROUTE_NUMBER,
         process_time=timestamp(now),
         access_record_id=access_record_id,
         decided_by=[_version(ref) for ref in answer.decided_by],
+    ).SerializeToString()
+    covers = b"".join(_nested(_COVERAGES_TAG, _shown(shown, asked)) for shown in answer.shown)
+    return _words(answer.validity, answer.why) + own + covers
+
+
+@lru_cache(maxsize=len(Validity) * len(Why))
+def _words(validity: Validity, why: Why) -> bytes:
+    return eligibility_pb2.ConfirmEligibilityResponse(
+        validity=_code(validity),
+        reason=why.name,
+        explanation_ja=why.value.ja,
+        explanation_en=why.value.en,
+        route=types_pb2.ROUTE_NUMBER,
+    ).SerializeToString()
+
+
+def _nested(tag: bytes, message: bytes) -> bytes:
+    """A message within a message: tag, length as a varint of 7 bits a byte, bytes."""
+    length, rest = b"", len(message)
+    while rest > _SEVEN_BITS:
+        length += bytes((rest & _SEVEN_BITS | 0x80,))
+        rest >>= 7
+    return b"%b%b%c%b" % (tag, length, rest, message)
+
+
+def _shown(shown: Shown, asked: ByNumber) -> bytes:
+    if not (shown.elderly or shown.limit or shown.tickets):
+        return shown.cover.sheet
+    certificates = types_pb2.Coverage(
+        elderly_certificate=_elderly(shown.elderly) if shown.elderly else None,
+        limit_certificate=_limit(shown.limit) if shown.limit else None,
+        medical_tickets=[_ticket(ticket, asked) for ticket in shown.tickets],
     )
+    return shown.cover.sheet + certificates.SerializeToString()
 
 
 def _code(value: IntEnum | None) -> Any:
@@ -134,8 +173,8 @@ def _version(ref: VersionRef) -> eligibility_pb2.DecidingVersion:
     )
 
 
-def _coverage(shown: Shown, asked: ByNumber) -> types_pb2.Coverage:
-    cover = shown.coverage
+def sheet(cover: Coverage) -> bytes:
+    """Spell what an answer shows of a cover whatever the day: a `Coverage` without certificates."""
     card = cover.card_validity
     return types_pb2.Coverage(
         insured_id=_insured_id_message(cover),
@@ -160,10 +199,7 @@ def _coverage(shown: Shown, asked: ByNumber) -> types_pb2.Coverage:
         card_last_valid_date=date_message(card.last_day) if card else None,
         copayment_ratio_percent=cover.copayment_ratio or 0,
         is_preschool=cover.is_preschool,
-        elderly_certificate=_elderly(shown.elderly) if shown.elderly else None,
-        limit_certificate=_limit(shown.limit) if shown.limit else None,
-        medical_tickets=[_ticket(ticket, asked) for ticket in shown.tickets],
-    )
+    ).SerializeToString()
 
 
 def _insured_id_message(cover: Coverage) -> types_pb2.InsuredId:

@@ -47,4 +47,4 @@ class EligibilityService:
         answer, record_id = await confirm_eligibility(
             asked, known, context, self.store, self.door, self.rules, self.limits
         )
-        return convert.confirmation(answer, asked, context.now, record_id).SerializeToString()
+        return convert.confirmation(answer, asked, context.now, record_id)

@@ -73,8 +73,9 @@ class ForwardedCoverageService:
 
 
 def _passed_on(error: grpc.aio.AioRpcError) -> Exception:
-    said = {key: value for key, value in error.trailing_metadata() or ()}
-    status = said.get(DETAILS_KEY)
+    status = next(
+        (value for key, value in error.trailing_metadata() or () if key == DETAILS_KEY), None
+    )
     if isinstance(status, bytes):
         return ForwardedError(error.code(), error.details() or "", status)
     if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):

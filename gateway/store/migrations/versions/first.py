@@ -78,7 +78,9 @@ def _create_projections() -> None:
         "people",
         _column("person_key", sa.LargeBinary, is_primary=True),
         _column("version", sa.Integer),
+        _column("compact", sa.LargeBinary),
         _column("history", sa.LargeBinary),
+        sqlite_with_rowid=False,
     )
 
 

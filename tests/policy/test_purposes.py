@@ -1,0 +1,136 @@
+"""Test vectors of the published purposes: each code allowed once, and denied for each reason."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from msgspec import structs
+
+from gateway.domain.purpose import DataCategory, Operation, Purpose, Request, Role, denial
+from gateway.policy import published_policy
+from gateway.usecases import confirm_eligibility, register_coverage, upload_coverage
+from gateway.usecases.door import Errand
+
+ON = date(2026, 4, 15)
+QUALIFICATION, CERTIFICATE = DataCategory.QUALIFICATION, DataCategory.CERTIFICATE
+
+ALLOWED = {
+    "KP7-OR-01": Request(
+        "KP7-OR-01",
+        Role.INSURER,
+        Operation.REGISTER,
+        frozenset({QUALIFICATION, CERTIFICATE, DataCategory.NUMBER}),
+        Role.OPERATOR,
+    ),
+    "OQS-MED-01": Request(
+        "OQS-MED-01",
+        Role.INSTITUTION,
+        Operation.DISCLOSE,
+        frozenset({QUALIFICATION, CERTIFICATE}),
+        Role.INSTITUTION,
+    ),
+}
+"""One request for each published code that is allowed; a new code adds its own."""
+
+DENIED = {
+    "KP7-OR-01": [
+        ({"role": Role.INSTITUTION}, "ACTOR_NOT_ALLOWED"),
+        ({"role": Role.OPERATOR}, "ACTOR_NOT_ALLOWED"),
+        ({"operation": Operation.DISCLOSE}, "KIND_MISMATCH"),
+        ({"recipient": Role.INSTITUTION}, "RECIPIENT_NOT_ALLOWED"),
+        ({"recipient": None}, "RECIPIENT_NOT_ALLOWED"),
+    ],
+    "OQS-MED-01": [
+        ({"role": Role.INSURER}, "ACTOR_NOT_ALLOWED"),
+        ({"role": Role.REVIEW_BODY}, "ACTOR_NOT_ALLOWED"),
+        ({"role": Role.PORTAL}, "ACTOR_NOT_ALLOWED"),
+        ({"role": Role.OPERATOR}, "ACTOR_NOT_ALLOWED"),
+        ({"operation": Operation.REGISTER}, "KIND_MISMATCH"),
+        ({"recipient": Role.INSURER}, "RECIPIENT_NOT_ALLOWED"),
+        ({"recipient": None}, "RECIPIENT_NOT_ALLOWED"),
+        ({"data": frozenset({DataCategory.CHECK_UP})}, "DATA_NOT_IN_PURPOSE"),
+        ({"data": frozenset({QUALIFICATION, DataCategory.NUMBER})}, "MYNUMBER_FORBIDDEN"),
+        (
+            {"role": Role.INSURER, "data": frozenset({DataCategory.NUMBER})},
+            "ACTOR_NOT_ALLOWED",
+        ),
+    ],
+}
+"""For each published code, what is changed about the allowed request and the first reason."""
+
+
+def test_every_published_code_has_its_vectors() -> None:
+    """A code without an allowed and a denied request here is not published."""
+    codes = set(published_policy().purposes)
+    assert codes == set(ALLOWED)
+    assert codes == set(DENIED)
+
+
+@pytest.mark.parametrize("code", ALLOWED)
+def test_code_is_allowed(code: str) -> None:
+    """The published roles, kind, recipients and data pass."""
+    assert denial(ALLOWED[code], published_policy(), ON) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "change", "reason"),
+    [(code, change, reason) for code, vectors in DENIED.items() for change, reason in vectors],
+)
+def test_code_is_denied_with_the_first_reason(
+    code: str, change: dict[str, object], reason: str
+) -> None:
+    """Anything outside what was published is denied for the first check it fails."""
+    request = structs.replace(ALLOWED[code], **change)
+    assert reason == denial(request, published_policy(), ON)
+
+
+@pytest.mark.parametrize("code", ALLOWED)
+def test_code_is_not_in_force_before_its_day(code: str) -> None:
+    """On the day before its publication took effect, the same request is denied."""
+    before = date.fromordinal(published_policy().purposes[code].effective_from.toordinal() - 1)
+    expected = "PURPOSE_NOT_IN_FORCE"
+    assert expected == denial(ALLOWED[code], published_policy(), before)
+
+
+@pytest.mark.parametrize("purpose", published_policy().purposes.values(), ids=lambda p: p.code)
+def test_purpose_serves_a_statutory_business(purpose: Purpose) -> None:
+    """Each purpose names its business and both titles, and hands nothing to nobody (R000-G2)."""
+    assert purpose.business
+    assert purpose.title_ja
+    assert purpose.title_en.isascii()
+    assert purpose.roles
+    assert purpose.recipients or purpose.kind is Operation.USE
+
+
+@pytest.mark.parametrize("role", Role)
+def test_no_institution_can_reach_a_my_number(role: Role) -> None:
+    """No published purpose hands a My Number to an institution or a review body (R003-18)."""
+    numbered = [p for p in published_policy().purposes.values() if p.is_number_allowed]
+    assert all(purpose.recipients == {Role.OPERATOR} for purpose in numbered)
+    assert (role is Role.INSURER) == any(role in purpose.roles for purpose in numbered)
+
+
+@pytest.mark.parametrize(
+    ("errand", "role"),
+    [
+        (confirm_eligibility.ERRAND, Role.INSTITUTION),
+        (register_coverage.ERRAND, Role.INSURER),
+        (register_coverage.ERRAND_WITH_NUMBER, Role.INSURER),
+        (upload_coverage.ERRAND, Role.INSURER),
+    ],
+)
+def test_every_errand_of_the_house_is_allowed_to_its_role_only(errand: Errand, role: Role) -> None:
+    """What our own use cases ask for is published, for one role and no other."""
+    allowed = [
+        each
+        for each in Role
+        if denial(
+            Request(errand.purpose, each, errand.operation, errand.data, errand.recipient),
+            published_policy(),
+            ON,
+        )
+        is None
+    ]
+    expected = [role]
+    assert expected == allowed
