@@ -186,11 +186,17 @@ async def upload(world: World, round_no: int) -> cov.UploadReport:
                 if report is not None:
                     return report
             except grpc.aio.AioRpcError as error:
-                if error.code() not in RETRIED:
+                if not is_worth_retrying(error):
                     raise
             await asyncio.sleep(0.05)
             offset = await durable_offset(stub, round_no)
     raise RuntimeError(f"round {round_no}: no report")
+
+
+def is_worth_retrying(error: grpc.aio.AioRpcError) -> bool:
+    """Whether the stream broke, which grpc also tells as an internal error of its core."""
+    details = error.details() or ""
+    return error.code() in RETRIED or "from Core" in details or "UPLOAD_BUSY" in details
 
 
 async def durable_offset(stub: CoverageServiceAsyncStub, round_no: int) -> int:

@@ -19,6 +19,7 @@ import asyncio
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -38,8 +39,10 @@ from loadtests.places import channel_to, free_port, write_config
 INSURER: Final = "06139992"
 INSTITUTION: Final = "1319999999"
 LINES: Final = 700
+STOP_S_MAX: Final = 30
 ANSWER_BYTES_MIN: Final = 250
 NO_SYNC: Final = "import os\nos.fdatasync = lambda descriptor: None\n"
+ESCAPED: Final = re.compile(r"\\x([0-9a-f]{2})")
 CALL: Final = re.compile(r"^(?:\[pid +)?(\d+)\]? +(\d+\.\d+) (.*)$")
 
 
@@ -83,7 +86,7 @@ def steps_of(trace: str) -> list[Step]:
         match = CALL.match(line)
         if match is None:
             continue
-        thread, at, text = match.group(1), float(match.group(2)), match.group(3)
+        thread, at, text = match.group(1), float(match.group(2)), unescaped(match.group(3))
         if text.endswith("<unfinished ...>"):
             begun[thread] = text.removesuffix("<unfinished ...>")
             if not text.startswith(("fdatasync", "fsync")):
@@ -98,6 +101,11 @@ def steps_of(trace: str) -> list[Step]:
     return steps
 
 
+def unescaped(text: str) -> str:
+    """Undo the tracer's spelling of strings and paths: one character a byte."""
+    return ESCAPED.sub(lambda escaped: chr(int(escaped.group(1), 16)), text)
+
+
 def first(steps: list[Step], names: tuple[str, ...], part: str, after: float = 0.0) -> float | None:
     """When the first such call after a moment ended."""
     return next((s.at for s in steps if s.name in names and part in s.text and s.at > after), None)
@@ -105,7 +113,7 @@ def first(steps: list[Step], names: tuple[str, ...], part: str, after: float = 0
 
 def judge(steps: list[Step], size: int) -> list[tuple[str, bool]]:
     """The claims, and whether the trace bears them out."""
-    received = "".join(f"\\x{byte:02x}" for byte in b"\x08" + varint(size) + b"\x12")
+    received = (b"\x08" + varint(size) + b"\x12").decode("latin-1")
     syncs = ("fdatasync", "fsync")
     sent = first(steps, ("sendmsg",), received)
     spool = first(steps, syncs, "/spool/")
@@ -114,8 +122,7 @@ def judge(steps: list[Step], size: int) -> list[tuple[str, bool]]:
         ("upload: the spool is synced before `received` is sent", before(spool, sent)),
         ("upload: the database's log is synced before `received` is sent", before(log, sent)),
     ]
-    hex_name = "".join(f"\\x{byte:02x}" for byte in b"OQS-MED-01")
-    asked = first(steps, ("write", "pwrite64", "writev"), hex_name)
+    asked = first(steps, ("write", "pwrite64", "writev"), "OQS-MED-01")
     synced = first(steps, syncs, "/access/", asked or 0.0) if asked else None
     answer = next(
         (
@@ -167,8 +174,13 @@ async def traced(root: Path, extra_path: str | None) -> list[tuple[str, bool]]:
         await asyncio.wait_for(process.stdout.readline(), 60)
         await upload_and_ask(root, port, content)
     finally:
-        process.terminate()
-        await process.wait()
+        for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            os.kill(int(pid), signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), STOP_S_MAX)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
     return judge(steps_of(output.read_text(errors="replace")), len(content))
 
 

@@ -14,11 +14,13 @@ import asyncio
 import os
 import threading
 from binascii import hexlify
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Final, NamedTuple
+
+import msgspec
 
 from gateway.domain.access import (
     AccessRecord,
@@ -42,7 +44,7 @@ SEGMENT_SUFFIX: Final = ".log"
 
 
 class ChainBroken(RuntimeError):  # noqa: N818  says what is the case, as the refusals do
-    """A record was changed, dropped or inserted: the one named, or one before it."""
+    """A record was changed, dropped or inserted: the first that does not follow is named."""
 
     def __init__(self, life: str, sequence: int, segment: int, offset: int) -> None:
         super().__init__(
@@ -258,7 +260,7 @@ def segment_path(directory: Path, number: int) -> Path:
     return directory / f"{number:06}{SEGMENT_SUFFIX}"
 
 
-def follow(directory: Path, place: Place) -> Iterator[tuple[bytes, Place]]:
+def follow(directory: Path, place: Place) -> Generator[tuple[AccessRecord, Place]]:
     """
     Read a life lazily from a place on, checking that the chain continues.
 
@@ -271,7 +273,7 @@ def follow(directory: Path, place: Place) -> Iterator[tuple[bytes, Place]]:
         place: As `beginning` or an earlier reading gave it.
 
     Yields:
-        Each record's JSON, and the place after it.
+        Each record, and the place after it.
 
     Raises:
         ChainBroken: At the first line that does not follow.
@@ -279,9 +281,9 @@ def follow(directory: Path, place: Place) -> Iterator[tuple[bytes, Place]]:
     while True:
         # Asked before reading: a segment is complete once there is a later one.
         is_last = not _has_later_segment(directory, place.segment)
-        for body, after in _segment(directory, place, is_last=is_last):
+        for record, after in _segment(directory, place, is_last=is_last):
             place = after
-            yield body, place
+            yield record, place
         if is_last:
             return
         place = place._replace(segment=place.segment + 1, offset=0)
@@ -295,8 +297,8 @@ def records_of(directory: Path) -> Iterator[tuple[str, AccessRecord]]:
         ChainBroken: As `follow`.
     """
     life = directory.name
-    for body, place in follow(directory, beginning(life)):
-        yield record_id(life, place.sequence), decode_record(body)
+    for record, place in follow(directory, beginning(life)):
+        yield record_id(life, place.sequence), record
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,7 +348,9 @@ def lives_in(directory: Path) -> list[str]:
         return sorted(entry.name for entry in entries if entry.is_dir())
 
 
-def _segment(directory: Path, place: Place, *, is_last: bool) -> Iterator[tuple[bytes, Place]]:
+def _segment(
+    directory: Path, place: Place, *, is_last: bool
+) -> Iterator[tuple[AccessRecord, Place]]:
     """Read the whole lines of a segment; only the last one may end within a line."""
     try:
         file = segment_path(directory, place.segment).open("rb")
@@ -363,8 +367,12 @@ def _segment(directory: Path, place: Place, *, is_last: bool) -> Iterator[tuple[
             digest = next_digest(place.digest, body)
             if line[: DIGEST_CHARACTERS + 1] != hexlify(digest) + b" ":
                 raise _broken(directory, place)
+            try:
+                record = decode_record(body)
+            except msgspec.MsgspecError:
+                raise _broken(directory, place) from None
             place = Place(place.segment, place.offset + len(line), place.sequence + 1, digest)
-            yield body, place
+            yield record, place
         # What is left is the beginning of a line, or nothing.
         if len(line) == LINE_BYTES_MAX or (line and not is_last):
             raise _broken(directory, place)

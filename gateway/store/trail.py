@@ -1,33 +1,35 @@
 """
 The access trail: an index over the access records, and the anchors of their chains.
 
-The index is rebuilt from the segments whenever it is lost, so it need not be as durable as they
-are. An anchor remembers how far a chain had come and with which digest: a chain that is shorter
-or different later was tampered with. Source: house 11; R002-12-6.
+The index can be built again from the segments, so it need not be as durable as they are. An
+anchor remembers how far a chain had come and with which digest: a chain that is shorter or
+different later was tampered with. Anchors cannot be built again; without them only what breaks a
+chain is found. Source: house 11 (Access records); R002-12-6.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import msgspec
-
-from gateway.domain.access import (
-    AccessRecord,
-    decode_record,
-    first_digest,
-    next_digest,
-    record_id,
-)
+from gateway.domain.access import AccessRecord, record_id
 from gateway.domain.identifiers import PersonKey
 from gateway.domain.period import Instant
-
-DIGEST_CHARACTERS: Final = 64
-BUSY_S: Final = 5.0
+from gateway.store.access_log import (
+    Place,
+    beginning,
+    follow,
+    lives_in,
+    segment_path,
+    verify_life,
+)
+from gateway.store.sqlite import LONG_BUSY_MS, connected, transaction
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS looks (
@@ -40,90 +42,63 @@ CREATE TABLE IF NOT EXISTS looks_people (
     PRIMARY KEY (person_key, at, record_id)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS anchors (
-    life TEXT PRIMARY KEY, sequence INTEGER NOT NULL, digest BLOB NOT NULL,
-    segment TEXT NOT NULL, offset INTEGER NOT NULL, anchored_time INTEGER NOT NULL
+    life TEXT PRIMARY KEY, segment INTEGER NOT NULL, offset INTEGER NOT NULL,
+    sequence INTEGER NOT NULL, digest BLOB NOT NULL, anchored_time INTEGER NOT NULL
 ) WITHOUT ROWID;
+"""
+_ADD_LOOK: Final = "INSERT OR REPLACE INTO looks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_PERSON: Final = "INSERT OR REPLACE INTO looks_people VALUES (?, ?, ?)"
+_ANCHOR: Final = "INSERT OR REPLACE INTO anchors VALUES (?, ?, ?, ?, ?, ?)"
+_ANCHORS: Final = "SELECT life, segment, offset, sequence, digest FROM anchors"
+_WHO_LOOKED: Final = """
+SELECT looks.record_id, looks.at, role, code, method, purpose, operation, outcome, detail
+FROM looks_people JOIN looks USING (record_id)
+WHERE person_key = ? ORDER BY looks_people.at DESC, record_id DESC LIMIT ?
 """
 
 
-class ChainBroken(RuntimeError):  # noqa: N818  says what is the case
-    """A record's digest does not follow from the one before it."""
+class Look(NamedTuple):
+    """One look as the trail shows it; the fields are those of its access record."""
+
+    record_id: str
+    at: Instant
+    role: str
+    code: str
+    method: str
+    purpose: str
+    operation: str
+    outcome: str
+    detail: str
 
 
-class Head(NamedTuple):
-    """How far a chain has been read: its last record and the place in its segments after it."""
-
-    sequence: int
-    digest: bytes
-    segment: str
-    offset: int
-
-
-class Entry(NamedTuple):
-    """A record with its place."""
-
-    head: Head
-    record: AccessRecord
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class TrailReport:
-    """What checking every chain gave."""
+    """What checking every chain gave: how much was read, and a sentence for each problem."""
 
-    lives: int = 0
-    records: int = 0
-    problems: list[str] = field(default_factory=list)
-
-
-def entries(folder: Path, head: Head | None = None) -> Iterator[Entry]:
-    """
-    Read a life's records after a head, checking that each follows from the one before.
-
-    A last line without its end was never acknowledged and is not read.
-
-    Raises:
-        ChainBroken: Naming the life and the number of the record.
-    """
-    life = folder.name
-    sequence, digest, name, offset = head or Head(0, first_digest(life), "", 0)
-    for segment in sorted(folder.glob("*.log")):
-        if segment.name < name:
-            continue
-        place = offset if segment.name == name else 0
-        with segment.open("rb") as file:
-            file.seek(place)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    break
-                place += len(line)
-                sequence += 1
-                body = line[DIGEST_CHARACTERS + 1 : -1]
-                digest = next_digest(digest, body)
-                if line[:DIGEST_CHARACTERS] != digest.hex().encode():
-                    raise ChainBroken(f"{life}: record {sequence} does not follow")
-                try:
-                    record = decode_record(body)
-                except msgspec.MsgspecError:
-                    raise ChainBroken(f"{life}: record {sequence} is none") from None
-                yield Entry(Head(sequence, digest, segment.name, place), record)
-
-
-def lives_of(access: Path) -> list[Path]:
-    """The folders of all lives, by name."""
-    return sorted(path for path in access.iterdir() if path.is_dir()) if access.exists() else []
+    lives: int
+    records: int
+    problems: tuple[str, ...]
 
 
 class Trail:
     """The index; used by one thread at a time."""
 
     def __init__(self, path: Path, access: Path) -> None:
+        """
+        Open the index in a file, made if there is none.
+
+        Args:
+            path: The file.
+
+            access: The directory of all lives.
+        """
         self._access = access
-        self._connection = sqlite3.connect(
-            path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-        )
+        self._connection = connected(path, "rwc", LONG_BUSY_MS)
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(_SCHEMA)
+        self._places = _anchors(self._connection)
+        self._turn = 0
 
     def close(self) -> None:
         """Close the index."""
@@ -131,113 +106,125 @@ class Trail:
 
     def index_new(self, records_max: int, now: Instant) -> int:
         """
-        Index records that are not yet, at most so many, and anchor the chains read; count them.
+        Index records that are not yet, and anchor each chain where its reading ends.
+
+        Args:
+            records_max: Over all lives; each call begins with another life, so that a busy one
+                does not keep the others waiting.
+
+            now: Noted with the anchors.
+
+        Returns:
+            How many were indexed; `records_max` if there may be more.
 
         Raises:
-            ChainBroken: As `entries`; nothing of that life's step is indexed.
+            ChainBroken: A chain does not continue. Nothing this call read of that life is
+                indexed.
         """
+        lives = lives_in(self._access)
+        self._turn += 1
         left = records_max
-        for folder in lives_of(self._access):
-            head = self.anchor_of(folder.name)
-            found = list(_first(entries(folder, head), left))
-            if found:
-                self._add(folder.name, found, now)
-                left -= len(found)
-            if not left:
-                break
+        for number in range(len(lives)):
+            life = lives[(self._turn + number) % len(lives)]
+            if left and self._has_more(life):
+                left -= self._index_life(life, left, now)
         return records_max - left
 
-    def anchor_of(self, life: str) -> Head | None:
-        """How far a life's chain is anchored."""
-        row = self._connection.execute(
-            "SELECT sequence, digest, segment, offset FROM anchors WHERE life = ?", (life,)
-        ).fetchone()
-        return None if row is None else Head(*row)
+    def who_looked(self, person_key: PersonKey, records_max: int) -> Sequence[Look]:
+        """Give the latest looks at a person, newest first, at most `records_max`."""
+        rows = self._connection.execute(_WHO_LOOKED, (person_key, records_max))
+        return [Look(*row) for row in rows]
 
-    def anchors(self) -> dict[str, Head]:
-        """Every life's anchor."""
-        rows = self._connection.execute(
-            "SELECT life, sequence, digest, segment, offset FROM anchors"
-        )
-        return {life: Head(*head) for life, *head in rows}
-
-    def who_looked(self, person_key: PersonKey, records_max: int) -> Sequence[tuple[str, ...]]:
-        """
-        The latest looks at a person, newest first, at most so many.
-
-        Each is record id, time in microseconds, role, code, purpose, outcome, detail, as text.
-        """
-        rows = self._connection.execute(
-            "SELECT looks.record_id, looks.at, role, code, purpose, outcome, detail "
-            "FROM looks_people JOIN looks USING (record_id) "
-            "WHERE person_key = ? ORDER BY looks_people.at DESC LIMIT ?",
-            (person_key, records_max),
-        )
-        return [tuple(str(value) for value in row) for row in rows]
-
-    def _add(self, life: str, found: Sequence[Entry], now: Instant) -> None:
-        looks, people = [], []
-        for head, record in found:
-            name = record_id(life, head.sequence)
-            looks.append(
-                (
-                    *(name, record.at, record.role, record.code, record.method),
-                    *(record.purpose, record.operation, record.outcome, record.detail),
-                )
-            )
-            people += [(person_key, record.at, name) for person_key in record.people]
-        self._connection.execute("BEGIN IMMEDIATE")
+    def _has_more(self, life: str) -> bool:
+        """Whether a life may have changed since it was read; most are over and cost two calls."""
+        place = self._places.get(life)
+        if place is None:
+            return True
+        folder = self._access / life
         try:
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO looks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", looks
-            )
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO looks_people VALUES (?, ?, ?)", people
-            )
-            self._connection.execute(
-                "INSERT OR REPLACE INTO anchors VALUES (?, ?, ?, ?, ?, ?)",
-                (life, *found[-1].head, now),
-            )
-            self._connection.execute("COMMIT")
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
+            size = segment_path(folder, place.segment).stat().st_size
+        except FileNotFoundError:
+            return True
+        return size != place.offset or segment_path(folder, place.segment + 1).exists()
+
+    def _index_life(self, life: str, records_max: int, now: Instant) -> int:
+        folder = self._access / life
+        place = self._places.get(life) or beginning(life)
+        looks: list[Look] = []
+        people: list[tuple[PersonKey, Instant, str]] = []
+        with closing(follow(folder, place)) as reading:
+            for record, after in islice(reading, records_max):
+                place = after
+                look = _look(record_id(life, place.sequence), record)
+                looks.append(look)
+                people += [(person, look.at, look.record_id) for person in record.people]
+        if looks:
+            # An anchor must not outlive its record over a power cut: that would look like theft.
+            _sync(segment_path(folder, place.segment))
+            with transaction(self._connection):
+                self._connection.executemany(_ADD_LOOK, looks)
+                self._connection.executemany(_ADD_PERSON, people)
+                self._connection.execute(_ANCHOR, (life, *place, now))
+            self._places[life] = place
+        return len(looks)
 
 
 def verify(access: Path, trail: Path) -> TrailReport:
-    """Check every chain from its beginning, and against its anchor where there is an index."""
-    report = TrailReport()
-    anchors: dict[str, Head] = {}
-    if trail.exists():
-        index = Trail(trail, access)
-        anchors = index.anchors()
-        index.close()
-    folders = {folder.name: folder for folder in lives_of(access)}
-    for life in sorted(anchors.keys() - folders.keys()):
-        report.problems.append(f"{life}: anchored at record {anchors[life].sequence} and gone")
-    for life, folder in folders.items():
-        report.lives += 1
-        _verify_life(folder, anchors.get(life), report)
-    return report
+    """
+    Check every chain from its beginning, and against its anchor.
 
-
-def _verify_life(folder: Path, anchor: Head | None, report: TrailReport) -> None:
-    last = 0
+    A chain that does not continue, that ends before its anchor, or that has another record there,
+    is a problem; so are a missing life that was anchored and missing anchors. May run beside the
+    gateway.
+    """
+    problems: list[str] = []
     try:
-        for head, _ in entries(folder):
-            last = head.sequence
-            report.records += 1
-            if anchor is not None and last == anchor.sequence and head.digest != anchor.digest:
-                report.problems.append(f"{folder.name}: record {last} is not the one anchored")
-    except ChainBroken as broken:
-        report.problems.append(str(broken))
-        return
-    if anchor is not None and last < anchor.sequence:
-        report.problems.append(
-            f"{folder.name}: ends at record {last}, anchored at {anchor.sequence}"
-        )
+        # Anchors come first: a chain that is read later is at least as long.
+        with closing(connected(trail, "ro", LONG_BUSY_MS)) as connection:
+            anchors = _anchors(connection)
+    except sqlite3.DatabaseError:
+        anchors = {}
+        problems.append("the anchors cannot be read")
+    lives = lives_in(access)
+    problems += [f"{life}: anchored and gone" for life in sorted(anchors.keys() - set(lives))]
+    records = 0
+    for life in lives:
+        anchor = anchors.get(life) or beginning(life)
+        report = verify_life(access / life, anchor.sequence)
+        records += report.records
+        if report.broken is not None:
+            problems.append(str(report.broken))
+        if report.marked is None and report.broken is None:
+            problems.append(
+                f"access log {life}: ends at record {report.records}, anchored at {anchor.sequence}"
+            )
+        elif report.marked not in (None, anchor.digest):
+            problems.append(f"access log {life}: record {anchor.sequence} is not the one anchored")
+    return TrailReport(len(lives), records, tuple(problems))
 
 
-def _first(found: Iterator[Entry], count: int) -> Iterator[Entry]:
-    for entry, _ in zip(found, range(count), strict=False):
-        yield entry
+def _anchors(connection: sqlite3.Connection) -> dict[str, Place]:
+    return {life: Place(*place) for life, *place in connection.execute(_ANCHORS)}
+
+
+def _look(name: str, record: AccessRecord) -> Look:
+    return Look(
+        name,
+        record.at,
+        record.role,
+        record.code,
+        record.method,
+        record.purpose,
+        record.operation,
+        record.outcome,
+        record.detail,
+    )
+
+
+def _sync(path: Path) -> None:
+    """Make a file's content durable, whoever wrote it."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fdatasync(handle)
+    finally:
+        os.close(handle)

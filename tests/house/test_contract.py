@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
+    EnumDescriptorProto,
     FieldDescriptorProto,
     FileDescriptorProto,
     FileDescriptorSet,
@@ -21,7 +22,9 @@ PACKAGE = "gateway.v1"
 ELIGIBILITY, COVERAGE = "EligibilityService", "CoverageService"
 
 NUMBER_NAME = re.compile(r"individual_?number|my_?number|personal_?number|kojin", re.IGNORECASE)
-NUMBER_COMMENT = re.compile(r"my\s?number(?! card)|individual number|個人番号|twelve digits", re.I)
+NUMBER_COMMENT = re.compile(
+    r"my\s?number(?! card)|individual number|個人番号|twelve digits", re.IGNORECASE
+)
 
 # Numbers of fields in descriptor.proto, by which SourceCodeInfo names elements.
 MESSAGES, ENUMS, SERVICES = 4, 5, 6
@@ -60,40 +63,44 @@ class Contract:
             tuple(place.path): place.leading_comments.strip()
             for place in file.source_code_info.location
         }
-        is_ours = file.package == PACKAGE
-
-        def note(name: str, place: Place) -> None:
-            if is_ours:
-                self.comments[name] = said.get(place, "")
-
         for i, message in enumerate(file.message_type):
-            self._read_message(file.package, message, (MESSAGES, i), note)
+            self._read_message(file.package, message, (MESSAGES, i), said)
         for i, enum in enumerate(file.enum_type):
-            note(f"{file.package}.{enum.name}", (ENUMS, i))
-            for j, value in enumerate(enum.value):
-                note(f"{file.package}.{enum.name}.{value.name}", (ENUMS, i, VALUES, j))
+            self._read_enum(file.package, enum, (ENUMS, i), said)
         for i, service in enumerate(file.service):
-            note(f"{file.package}.{service.name}", (SERVICES, i))
+            name = f"{file.package}.{service.name}"
+            self._note(name, said.get((SERVICES, i)))
             self.methods[service.name] = [(m.input_type, m.output_type) for m in service.method]
             for j, method in enumerate(service.method):
-                note(f"{file.package}.{service.name}.{method.name}", (SERVICES, i, METHODS, j))
+                self._note(f"{name}.{method.name}", said.get((SERVICES, i, METHODS, j)))
 
     def _read_message(
-        self, scope: str, message: DescriptorProto, place: Place, note: object
+        self, scope: str, message: DescriptorProto, place: Place, said: Mapping[Place, str]
     ) -> None:
-        assert callable(note)
         name = f"{scope}.{message.name}"
         self.messages[f".{name}"] = message
-        if not message.options.map_entry:
-            note(name, place)
-            for i, field in enumerate(message.field):
-                note(f"{name}.{field.name}", (*place, FIELDS, i))
-            for i, oneof in enumerate(message.oneof_decl):
-                note(f"{name}.{oneof.name}", (*place, ONEOFS, i))
-            for i, enum in enumerate(message.enum_type):
-                note(f"{name}.{enum.name}", (*place, NESTED_ENUMS, i))
+        if message.options.map_entry:
+            return
+        self._note(name, said.get(place))
+        for i, field in enumerate(message.field):
+            self._note(f"{name}.{field.name}", said.get((*place, FIELDS, i)))
+        for i, oneof in enumerate(message.oneof_decl):
+            self._note(f"{name}.{oneof.name}", said.get((*place, ONEOFS, i)))
+        for i, enum in enumerate(message.enum_type):
+            self._read_enum(name, enum, (*place, NESTED_ENUMS, i), said)
         for i, nested in enumerate(message.nested_type):
-            self._read_message(name, nested, (*place, NESTED, i), note)
+            self._read_message(name, nested, (*place, NESTED, i), said)
+
+    def _read_enum(
+        self, scope: str, enum: EnumDescriptorProto, place: Place, said: Mapping[Place, str]
+    ) -> None:
+        self._note(f"{scope}.{enum.name}", said.get(place))
+        for i, value in enumerate(enum.value):
+            self._note(f"{scope}.{enum.name}.{value.name}", said.get((*place, VALUES, i)))
+
+    def _note(self, name: str, comment: str | None) -> None:
+        if name.startswith(f"{PACKAGE}."):
+            self.comments[name] = comment or ""
 
     def uncommented(self) -> list[str]:
         """Our elements without a comment."""
@@ -128,11 +135,10 @@ class Contract:
             for field in message.field
             if field.type == FieldDescriptorProto.TYPE_BYTES
             or field.type_name in (".google.protobuf.Any", ".google.protobuf.Struct")
-            or (field.type_name and self.messages_are_maps(field))
+            or self._is_map(field)
         )
 
-    def messages_are_maps(self, field: FieldDescriptorProto) -> bool:
-        """Whether a field is a map."""
+    def _is_map(self, field: FieldDescriptorProto) -> bool:
         message = self.messages.get(field.type_name)
         return message is not None and message.options.map_entry
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -28,7 +28,7 @@ class Server(coverage_pb2_grpc.CoverageServiceServicer):
     """
     Keeps one upload in memory and breaks the first `breaks` streams.
 
-    A stream breaks after its second chunk, or, with `is_silent`, ends without a word there.
+    A stream breaks when its third chunk comes, or, with `is_silent`, ends without a word before.
     """
 
     breaks: int = 0
@@ -39,6 +39,7 @@ class Server(coverage_pb2_grpc.CoverageServiceServicer):
     is_applied: bool = False
 
     async def UploadCoverage(self, request_iterator, context):  # noqa: ANN001, ANN201, N802
+        """Take one stream."""
         self.offsets.append([])
         if self.refusal is not None:
             await context.abort(*self.refusal)
@@ -50,19 +51,21 @@ class Server(coverage_pb2_grpc.CoverageServiceServicer):
             if step == "finish":
                 assert request.finish.size_bytes == len(self.data)
                 break
+            breaks = len(self.offsets) <= self.breaks
+            if breaks and len(self.offsets[-1]) == 2:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "WRITER_UNAVAILABLE")
             self.offsets[-1].append(request.chunk.offset)
             assert request.chunk.offset <= len(self.data)
             self.data[request.chunk.offset :] = request.chunk.data
             yield self._progress()
-            if len(self.offsets) <= self.breaks and len(self.offsets[-1]) == 2:
-                if self.is_silent:
-                    return
-                await context.abort(grpc.StatusCode.UNAVAILABLE, "WRITER_UNAVAILABLE")
+            if breaks and self.is_silent and len(self.offsets[-1]) == 2:
+                return
         self.is_applied = True
         yield pb.UploadCoverageResponse(received=pb.UploadReceived(size_bytes=len(self.data)))
         yield pb.UploadCoverageResponse(report=self._report())
 
     async def GetUpload(self, request, context):  # noqa: ANN001, ANN201, N802
+        """Tell what is durable, and the report once there is one."""
         if not self.offsets:
             await context.abort(grpc.StatusCode.NOT_FOUND, "UPLOAD_UNKNOWN")
         answer = pb.GetUploadResponse(durable_offset=len(self.data))
@@ -77,8 +80,11 @@ class Server(coverage_pb2_grpc.CoverageServiceServicer):
         return pb.UploadReport(request_id="r1", lines_read=self.data.count(b"\n"))
 
 
+Serve = Callable[[Server], Awaitable[coverage_pb2_grpc.CoverageServiceStub]]
+
+
 @pytest.fixture
-async def serve():
+async def serve() -> AsyncIterator[Serve]:
     """Serve a `Server` on loopback and give its stub."""
     started = []
 
@@ -109,7 +115,7 @@ FILE = b"ab\ncdefgh\nij\nk"
 
 
 @pytest.mark.parametrize("data", [FILE, Pieces()])
-async def test_a_file_is_sent_in_chunks(data: bytes | Pieces, serve) -> None:  # noqa: ANN001
+async def test_a_file_is_sent_in_chunks(data: bytes | Pieces, serve: Serve) -> None:
     """Chunks have the size asked for, whatever pieces the file comes in, and a report ends it."""
     server = Server()
     report = await upload(await serve(server), "r1", data, 4, IMPATIENT)
@@ -119,7 +125,9 @@ async def test_a_file_is_sent_in_chunks(data: bytes | Pieces, serve) -> None:  #
 
 @pytest.mark.parametrize("is_silent", [False, True])
 @pytest.mark.parametrize("data", [FILE, Pieces()])
-async def test_a_broken_stream_is_resumed(data: bytes | Pieces, is_silent: bool, serve) -> None:  # noqa: ANN001, FBT001
+async def test_a_broken_stream_is_resumed(
+    data: bytes | Pieces, is_silent: bool, serve: Serve
+) -> None:  # noqa: FBT001
     """After each break the file goes on from what is durable, and nothing is sent twice."""
     server = Server(breaks=1, is_silent=is_silent)
     report = await upload(await serve(server), "r1", data, 4, IMPATIENT)
@@ -127,7 +135,7 @@ async def test_a_broken_stream_is_resumed(data: bytes | Pieces, is_silent: bool,
     assert (bytes(server.data), report.lines_read) == (FILE, 3)
 
 
-async def test_tries_are_bounded(serve) -> None:  # noqa: ANN001
+async def test_tries_are_bounded(serve: Serve) -> None:
     """A gateway that breaks every stream is given up after the named number of tries."""
     server = Server(breaks=99, is_silent=True)
     with pytest.raises(UploadBrokenError):
@@ -135,7 +143,7 @@ async def test_tries_are_bounded(serve) -> None:  # noqa: ANN001
     assert len(server.offsets) == IMPATIENT.tries_max
 
 
-async def test_an_iterator_is_sent_once(serve) -> None:  # noqa: ANN001
+async def test_an_iterator_is_sent_once(serve: Serve) -> None:
     """What cannot be read again is not resumed with other bytes."""
     server = Server(breaks=1)
     with pytest.raises(grpc.aio.AioRpcError):
@@ -155,7 +163,7 @@ async def test_only_what_may_pass_is_tried_again(
     code: grpc.StatusCode,
     details: str,
     streams: int,
-    serve,  # noqa: ANN001
+    serve: Serve,
 ) -> None:
     """A refusal is raised at once; an upload that is busy is tried again, and then raised."""
     server = Server(refusal=(code, details))
@@ -164,7 +172,7 @@ async def test_only_what_may_pass_is_tried_again(
     assert streams == len(server.offsets)
 
 
-async def test_an_upload_begun_earlier_is_resumed(serve) -> None:  # noqa: ANN001
+async def test_an_upload_begun_earlier_is_resumed(serve: Serve) -> None:
     """Another process goes on where the first stopped, and gets the report again later."""
     server = Server(breaks=1)
     stub = await serve(server)
@@ -178,11 +186,16 @@ async def test_an_upload_begun_earlier_is_resumed(serve) -> None:  # noqa: ANN00
 
 async def _bridge(folders: Folders, answer: bytes, ending: str) -> bytes:
     """Take the one request that comes, half-answer it, then answer it whole."""
-    while not (found := list(folders.req.glob("OQSsiquc01req_*.xml"))):
+    found = None
+    for _ in range(1_000):
+        found = next(folders.req.glob("OQSsiquc01req_*.xml"), None)
+        if found is not None:
+            break
         await asyncio.sleep(0.01)
-    request = found[0].read_bytes()
-    found[0].unlink()
-    name = found[0].name if ending == ".err" else found[0].name.replace("req_", "res_")
+    assert found is not None
+    request = found.read_bytes()
+    found.unlink()
+    name = found.name if ending == ".err" else found.name.replace("req_", "res_")
     path = (folders.res / name).with_suffix(ending)
     if ending == ".xml":
         path.write_bytes(answer[: len(answer) // 2])
@@ -207,7 +220,8 @@ async def test_a_question_goes_by_folder(
     """The request arrives in its encoding, and the whole result is read and deleted."""
     plain = _folders(tmp_path)
     folders = replace(plain, encoding=encoding, outbox=tmp_path / "out" if is_moved else None)
-    result = "<XmlMsg><MessageBody><QualificationValidity>1</QualificationValidity></MessageBody></XmlMsg>"
+    body = "<MessageBody><QualificationValidity>1</QualificationValidity></MessageBody>"
+    result = f"<XmlMsg>{body}</XmlMsg>"
     bridge = asyncio.create_task(_bridge(folders, result.encode(), ".xml"))
     answer = await ask_by_folder(folders, "202604150001", CARD, BIRTH, ON, timeout_s=10)
     request = (await bridge).decode("cp932" if encoding == "shift_jis" else "utf-8")
