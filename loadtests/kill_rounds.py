@@ -98,6 +98,7 @@ class World:
 
     root: Path
     port: int
+    may_kill: str = ""
     supervisor: asyncio.subprocess.Process | None = None
     received: set[int] = field(default_factory=set)
     answers: dict[str, int] = field(default_factory=dict)
@@ -278,7 +279,7 @@ async def kill_some(world: World, rng: random.Random, usual_s: float, round_no: 
     """Kill one process at a random instant up to 100 ms after the usual acknowledgement."""
     await asyncio.sleep(rng.uniform(0, usual_s + AFTER_ACK_S))
     found = world.processes()
-    kinds = sorted({name.partition(":")[0] for name in found})
+    kinds = sorted({name.partition(":")[0] for name in found if world.may_kill in name})
     kind = rng.choice(kinds)
     name = rng.choice([name for name in sorted(found) if name.partition(":")[0] == kind])
     when = "after" if round_no in world.received else "before"
@@ -373,12 +374,12 @@ def show_planted(world: World) -> bool:
     return changed and cut and invented
 
 
-async def show(rounds: int, seed: int) -> int:
+async def show(rounds: int, seed: int, may_kill: str) -> int:
     """Run everything; return the exit code."""
     with tempfile.TemporaryDirectory(prefix="onshi-kill-") as scratch:
         root = Path(scratch)
         issue_all(root / "certs", INSTITUTION, [INSURER])
-        world = World(root, free_port())
+        world = World(root, free_port(), may_kill)
         write_config(root, world.port)
         await world.start()
         try:
@@ -421,8 +422,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--kill", default="", choices=["", "supervisor", "writer", "worker"], help="only these"
+    )
     options = parser.parse_args()
-    sys.exit(asyncio.run(show(options.rounds, options.seed)))
+    sys.exit(asyncio.run(show(options.rounds, options.seed, options.kill)))
 
 
 if __name__ == "__main__":

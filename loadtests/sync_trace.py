@@ -174,7 +174,7 @@ async def traced(root: Path, extra_path: str | None) -> list[tuple[str, bool]]:
         await asyncio.wait_for(process.stdout.readline(), 60)
         await upload_and_ask(root, port, content)
     finally:
-        for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+        for pid in children_of(process.pid):
             os.kill(int(pid), signal.SIGTERM)
         try:
             await asyncio.wait_for(process.wait(), STOP_S_MAX)
@@ -182,6 +182,11 @@ async def traced(root: Path, extra_path: str | None) -> list[tuple[str, bool]]:
             process.kill()
             await process.wait()
     return judge(steps_of(output.read_text(errors="replace")), len(content))
+
+
+def children_of(pid: int) -> list[str]:
+    """The process ids of a process's children."""
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 async def upload_and_ask(root: Path, port: int, content: bytes) -> None:

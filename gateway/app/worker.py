@@ -81,13 +81,18 @@ class Worker:
         )
 
     async def serve(self, port: int, stop: asyncio.Event) -> None:
-        """Serve until told to stop, then let the calls under way end."""
+        """
+        Serve until told to stop, then let the calls under way end.
+
+        A worker whose access log failed answers nobody any more; it ends, and the supervisor
+        starts the next one with a log of its own.
+        """
         self.server.server.add_secure_port(
             f"{self._settings.host}:{port}", self._credentials.server()
         )
         await self.server.start()
         say_ready()
-        while not stop.is_set():
+        while not (stop.is_set() or self._accesses.has_failed):
             self._credentials.refresh()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), REFRESH_S)

@@ -12,8 +12,6 @@ import contextlib
 import fcntl
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -54,39 +52,47 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     data = DataDir(settings.data_dir)
     limits = settings.limits
     clock = clock_of(settings)
-    async with _alone(data.root / "writer.lock"):
-        accesses = AccessLog(
-            data.access,
-            new_life(),
-            gather_us=limits.access_gather_us,
-            group_records_max=limits.access_group_records_max,
-            segment_bytes_max=limits.access_segment_bytes_max,
-        )
-        store = SqliteStore(data.database, sheet)
-        vault = SqliteVault(data.vault, data.keys / "vault.json")
-        spool = FileSpool(data.spool, data.keys / "spool.json")
-        upload_limits = _upload_limits(limits)
-        desk = Desk(store, vault, new_key, clock)
-        applier = Applier(store, spool, desk, CoverageReader, upload_limits)
-        door = Door(published_policy(), accesses)
-        receiver = Receiver(store, spool, desk, door, upload_limits, applier.wake)
-        service = CoverageService(
-            store, vault, desk, door, receiver, applier, float(limits.upload_idle_s)
-        )
-        server = _server(service, accesses, clock, limits)
-        jobs = [
-            asyncio.create_task(applier.run(stop)),
-            asyncio.create_task(_index(Trail(data.trail, data.access), clock, stop)),
-        ]
-        await server.start()
-        say_ready()
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait([stopped, *jobs], return_when=asyncio.FIRST_COMPLETED)
-        stop.set()
-        await server.stop(limits.drain_s_max)
-        await asyncio.gather(stopped, *jobs)
-        for part in (accesses, spool, vault, store):
-            await part.close()
+    await _be_alone(data.root / "writer.lock")
+    accesses = AccessLog(
+        data.access,
+        new_life(),
+        gather_us=limits.access_gather_us,
+        group_records_max=limits.access_group_records_max,
+        segment_bytes_max=limits.access_segment_bytes_max,
+    )
+    store = SqliteStore(data.database, sheet)
+    vault = SqliteVault(data.vault, data.keys / "vault.json")
+    spool = FileSpool(data.spool, data.keys / "spool.json")
+    upload_limits = _upload_limits(limits)
+    desk = Desk(store, vault, new_key, clock)
+    applier = Applier(store, spool, desk, CoverageReader, upload_limits)
+    door = Door(published_policy(), accesses)
+    receiver = Receiver(store, spool, desk, door, upload_limits, applier.wake)
+    service = CoverageService(
+        store, vault, desk, door, receiver, applier, float(limits.upload_idle_s)
+    )
+    server = _server(service, accesses, clock, limits)
+    jobs = [
+        asyncio.create_task(_watch(accesses, stop)),
+        asyncio.create_task(applier.run(stop)),
+        asyncio.create_task(_index(Trail(data.trail, data.access), clock, stop)),
+    ]
+    await server.start()
+    say_ready()
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([stopped, *jobs], return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    await server.stop(limits.drain_s_max)
+    await asyncio.gather(stopped, *jobs)
+    for part in (accesses, spool, vault, store):
+        await part.close()
+
+
+async def _watch(accesses: AccessLog, stop: asyncio.Event) -> None:
+    """End with the access log: the supervisor starts the next writer with a log of its own."""
+    while not (stop.is_set() or accesses.has_failed):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), INDEX_S)
 
 
 def _server(
@@ -147,20 +153,25 @@ async def _index(trail: Trail, clock: Clock, stop: asyncio.Event) -> None:
         trail.close()
 
 
-@asynccontextmanager
-async def _alone(path: Path) -> AsyncIterator[None]:
-    """Hold the writer's lock; a forerunner whose supervisor was killed may need a moment to go."""
-    with path.open("w") as file:
-        until = asyncio.get_running_loop().time() + LOCK_S_MAX
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if asyncio.get_running_loop().time() > until:
-                    raise
-                await asyncio.sleep(LOCK_POLL_S)
-        yield
+async def _be_alone(path: Path) -> None:
+    """
+    Take the writer's lock, for as long as this process lives.
+
+    A forerunner whose supervisor was killed may need a moment to go. The lock is never given back
+    before the process ends, because a server that ends removes its socket's name last of all,
+    and it must not be the successor's.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    until = asyncio.get_running_loop().time() + LOCK_S_MAX
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if asyncio.get_running_loop().time() > until:
+                raise
+            await asyncio.sleep(LOCK_POLL_S)
+        else:
+            return
 
 
 def main() -> None:

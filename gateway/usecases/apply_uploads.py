@@ -91,6 +91,7 @@ class Applier:
         self._slice_lines = limits.slice_lines_max
         self._woken = asyncio.Event()
         self._applied = asyncio.Event()
+        self._is_stopped = False
 
     def wake(self) -> None:
         """Say that there is something to apply."""
@@ -102,6 +103,8 @@ class Applier:
 
         Raises:
             NotFound: `UPLOAD_UNKNOWN`.
+            Unavailable: `WRITER_UNAVAILABLE` if applying ends first; it goes on with the next
+                writer, and the same request id gives the report then.
         """
         while True:
             applied = self._applied
@@ -110,10 +113,13 @@ class Applier:
                 raise NotFound("UPLOAD_UNKNOWN", "request_id")
             if upload.state is UploadState.APPLIED:
                 return upload
+            if self._is_stopped:
+                raise Unavailable("WRITER_UNAVAILABLE")
             await applied.wait()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Apply uploads as they come until told to stop; ends between two slices."""
+        self._is_stopped = False
         while not stop.is_set():
             self._woken.clear()
             try:
@@ -125,6 +131,8 @@ class Applier:
             except Unavailable:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), RETRY_S)
+        self._is_stopped = True
+        self._applied.set()
 
     async def _apply(self, upload: Upload, stop: asyncio.Event) -> None:
         reader = self._new_reader(self._limits.line_bytes_max)

@@ -8,6 +8,7 @@ sent again it is the same upload. All of it runs in the one writer. Sources: hou
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -236,6 +237,11 @@ class Receiving:
             return Looked(digest, "REGISTERED", "RECEIVED")
 
         digest, _ = await self._receiver.door.opened(self._context, ERRAND, look)
+        # A sender that is gone by now does not take back what it finished.
+        self.finished = await asyncio.shield(self._commit(size_bytes, digest))
+        return self.finished
+
+    async def _commit(self, size_bytes: int, digest: bytes) -> Upload:
         async with self._receiver.desk.turn() as now:
             received = Upload(
                 self._upload_key,
@@ -247,7 +253,6 @@ class Receiving:
                 received_time=now,
             )
             await self._receiver.store.commit(Batch(now, upload=received))
-        self.finished = received
         self._receiver.on_received()
         return received
 

@@ -126,8 +126,10 @@ async def test_a_file_is_sent_in_chunks(data: bytes | Pieces, serve: Serve) -> N
 @pytest.mark.parametrize("is_silent", [False, True])
 @pytest.mark.parametrize("data", [FILE, Pieces()])
 async def test_a_broken_stream_is_resumed(
-    data: bytes | Pieces, is_silent: bool, serve: Serve
-) -> None:  # noqa: FBT001
+    data: bytes | Pieces,
+    is_silent: bool,  # noqa: FBT001
+    serve: Serve,
+) -> None:
     """After each break the file goes on from what is durable, and nothing is sent twice."""
     server = Server(breaks=1, is_silent=is_silent)
     report = await upload(await serve(server), "r1", data, 4, IMPATIENT)

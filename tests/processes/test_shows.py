@@ -1,0 +1,64 @@
+"""
+The commands that show what the gateway promises, in small: each exits 0, on real processes.
+
+Each of them first shows that its checker notices a planted defect.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.processes
+TIMEOUT_S = 150
+
+
+def run(*arguments: str) -> str:
+    """Run a command of ours, and give what it printed; it must exit 0."""
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_demo_shows_all_six_answers_by_both_ways() -> None:
+    """`onshi demo` runs the main job and every answer is as expected."""
+    shown = run("gateway", "demo")
+
+    assert "All answers as expected." in shown
+    for code in "123456":
+        assert f"│    {code}     │  {code}   │   {code}    │" in shown
+
+
+def test_every_test_person_gets_one_answer_by_three_ways() -> None:
+    """gRPC, UTF-8 folders and Shift_JIS folders agree with the catalogue."""
+    assert "disagreements 0" in run("loadtests.catalogue_check")
+
+
+def test_who_may_not_ask_is_refused() -> None:
+    """No certificate, a foreign CA, a wrong role, another's number."""
+    assert "EXPECTED" not in run("loadtests.refusals")
+
+
+def test_nothing_acknowledged_is_lost_when_processes_are_killed() -> None:
+    """A few rounds of `kill -9`; `python -m loadtests.kill_rounds` runs many."""
+    shown = run("loadtests.kill_rounds", "--rounds", "4", "--seed", "11")
+
+    assert "wrong or missing 0" in shown
+    assert "without their record 0" in shown
+
+
+def test_syncs_come_before_acknowledgements_and_answers() -> None:
+    """A system-call trace shows the order; loud if it cannot be taken here."""
+    if shutil.which("strace") is None:
+        pytest.skip("DID NOT RUN: no strace on this machine, so the order of syncs is not shown")
+
+    assert "FAILS" not in run("loadtests.sync_trace")
