@@ -41,12 +41,9 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     confirmation_days_back_max: NotNegative = 366 * 5
     confirmation_days_ahead_max: NotNegative = 366
     known_time_margin_ms: NotNegative = 2_000
-    lookup_deadline_ms: Positive = 10_000
-    """The gateway's own bound on a lookup; a caller's shorter deadline wins."""
     upload_idle_s: Positive = 60
     """An upload stream that sends nothing for so long is closed; it can be resumed."""
     streams_per_connection_max: Positive = 1_000
-    connections_per_worker_max: Positive = 4_096
     slice_lines_max: Positive = 200
     """Lines of a file applied in one transaction."""
     slice_ms_max: Positive = 50

@@ -13,6 +13,7 @@ from gateway.app.sandbox import INSTITUTION_CODE, Sandbox
 from gateway.app.supervisor import Gateway
 from gateway.store.trail import TrailReport
 from gateway.v1.types_pb2 import Coverage
+from simulators.catalogue import catalogue
 
 TABLE_WIDTH_MIN = 160
 VALIDITY_NAMES = {
@@ -28,7 +29,11 @@ VALIDITY_NAMES = {
 def print_ready(sandbox: Sandbox, gateway: Gateway) -> None:
     """Say where everything is, and three commands to try."""
     root = sandbox.root
-    example = "--insurer 06139992 --symbol 1234 --number 5678 --branch 01 --birth-date 1985-04-01"
+    person = catalogue(INSTITUTION_CODE).people[0]
+    example = (
+        f"--insurer {person.insurer_number} --symbol {person.symbol} --number {person.number} "
+        f"--branch {person.branch} --birth-date {person.birth_date}"
+    )
     institution = sandbox.party("institution")
     Console(soft_wrap=True, highlight=False).print(
         f"""
