@@ -18,10 +18,10 @@ from gateway.domain.errors import Conflict
 from gateway.domain.identifiers import InsurerNumber, PersonKey
 from gateway.domain.period import Instant
 from gateway.domain.purpose import DataCategory, Operation, Role
-from gateway.store.port import Upload, UploadState, Vault, Writing
+from gateway.store.port import Upload, UploadKey, UploadState, Vault, Writing
 from gateway.usecases.applying import Working
 from gateway.usecases.context import Context
-from gateway.usecases.desk import Desk, Line
+from gateway.usecases.desk import Desk, Line, Worked
 from gateway.usecases.door import Door, Errand, Looked
 from gateway.usecases.upload_coverage import upload_key_of
 
@@ -78,25 +78,38 @@ async def register(
             worked = await desk.work([Line(1, change)], insurer, upload_key, now)
             for _, refusal in worked.refused:
                 raise refusal
-            worked.batch.upload = done = Upload(
-                upload_key,
-                insurer,
-                request_id,
-                UploadState.APPLIED,
-                size_bytes=0,
-                digest=digest,
-                received_time=now,
-                applied_time=now,
-                lines_read=1,
-                lines_applied=worked.lines_applied,
-                lines_unchanged=worked.lines_unchanged,
-            )
+            done = _done(upload_key, insurer, request_id, digest, worked, now)
+            worked.batch.upload = done
             await store.commit(worked.batch)
             return _looked(done, worked.working.people_of(change))
 
     errand = ERRAND if _number_of(change) is None else ERRAND_WITH_NUMBER
     registered, _ = await door.opened(context, errand, look)
     return registered
+
+
+def _done(
+    upload_key: UploadKey,
+    insurer: InsurerNumber,
+    request_id: str,
+    digest: bytes,
+    worked: Worked,
+    now: Instant,
+) -> Upload:
+    """What is remembered of a change, so that sending it again gives the same answer."""
+    return Upload(
+        upload_key,
+        insurer,
+        request_id,
+        UploadState.APPLIED,
+        size_bytes=0,
+        digest=digest,
+        received_time=now,
+        applied_time=now,
+        lines_read=1,
+        lines_applied=worked.lines_applied,
+        lines_unchanged=worked.lines_unchanged,
+    )
 
 
 def _looked(done: Upload, people: tuple[PersonKey, ...]) -> Looked[Registered]:
