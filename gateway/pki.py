@@ -148,8 +148,27 @@ def issue_revocation_list(
 
 
 def serial_of(pem: bytes) -> int:
-    """The serial number of a certificate."""
-    return x509.load_pem_x509_certificate(pem).serial_number
+    """
+    The serial number of a certificate.
+
+    Raises:
+        NotPermitted: `CERTIFICATE_ROLE_UNKNOWN` if it is no certificate.
+    """
+    return _certificate(pem).serial_number
+
+
+def caller_of(pem: bytes) -> tuple[Role, str]:
+    """
+    Read role and code from a certificate, as `parse_identity`; only its URIs count.
+
+    Raises:
+        NotPermitted: As `parse_identity`, and if it is no certificate.
+    """
+    try:
+        names = _certificate(pem).extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except (ValueError, x509.ExtensionNotFound):
+        raise NotPermitted("CERTIFICATE_ROLE_UNKNOWN") from None
+    return parse_identity(names.value.get_values_for_type(x509.UniformResourceIdentifier))
 
 
 def parse_identity(names: Sequence[str]) -> tuple[Role, str]:
@@ -172,6 +191,13 @@ def parse_identity(names: Sequence[str]) -> tuple[Role, str]:
         except (ValueError, Refusal):
             pass
     raise NotPermitted("CERTIFICATE_ROLE_UNKNOWN")
+
+
+def _certificate(pem: bytes) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(pem)
+    except ValueError:
+        raise NotPermitted("CERTIFICATE_ROLE_UNKNOWN") from None
 
 
 def _is_code_of(role: Role, code: str) -> bool:
@@ -274,4 +300,6 @@ def _write(path: Path, content: bytes) -> None:
     descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     half.replace(path)
