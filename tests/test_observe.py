@@ -199,7 +199,7 @@ def test_bug_tells_type_id_and_place_but_no_text(
     (exception,) = entry["exceptions"]
     assert exception["type"] == "ValueError"
     place, function = exception["frames"][0].split()
-    assert place.startswith(("tests/test_observe.py:", "main/tests/test_observe.py:"))
+    assert "tests/test_observe.py:" in place
     assert function == "fail"
 
 
