@@ -48,7 +48,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Lines of a file applied in one transaction."""
     slice_ms_max: Positive = 50
     """A slice that took longer is followed by a smaller one."""
-    access_gather_us: NotNegative = 1_000
+    access_gather_us: NotNegative = 2_000
     """How long access records are gathered for one sync."""
     access_group_records_max: Positive = 512
     """Access records made durable by one sync."""

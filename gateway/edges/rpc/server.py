@@ -10,8 +10,8 @@ too. Source: house 4 and 11.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from dataclasses import dataclass, field
+from typing import Final, NoReturn, TypeAlias
 
 import grpc
 from google.rpc import status_pb2
@@ -56,10 +56,11 @@ class Method:
     unary: UnaryHandle | None = None
     stream: StreamHandle | None = None
 
-    @property
-    def full_name(self) -> str:
-        """As access records and paths spell it."""
-        return f"gateway.v1.{self.name}"
+    full_name: str = field(init=False)
+    """As access records and paths spell it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "full_name", f"gateway.v1.{self.name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,10 @@ class Front:
         async def serve(request: bytes, grpc_context: GrpcContext) -> bytes:
             try:
                 self._require_size(request)
-                return await handle(request, await self._context(method, grpc_context))
+                context = self._context(method, grpc_context)
+                if context.caller.role not in method.roles:
+                    await self._refuse_role(context)
+                return await handle(request, context)
             except Exception as exc:
                 await self._abort(grpc_context, exc)
                 raise
@@ -104,7 +108,9 @@ class Front:
             requests: AsyncIterator[bytes], grpc_context: GrpcContext
         ) -> AsyncIterator[bytes]:
             try:
-                context = await self._context(method, grpc_context)
+                context = self._context(method, grpc_context)
+                if context.caller.role not in method.roles:
+                    await self._refuse_role(context)
                 async for answer in handle(requests, context):
                     yield answer
             except Exception as exc:
@@ -113,13 +119,13 @@ class Front:
 
         return serve
 
-    async def _context(self, method: Method, grpc_context: GrpcContext) -> Context:
-        caller = self.identify(grpc_context)
-        context = Context(caller, self.clock(), method.full_name)
-        if caller.role not in method.roles:
-            await self.accesses.record(_denied(context, self.policy_version))
-            raise NotPermitted("ROLE_NOT_ALLOWED", role=caller.role.value)
-        return context
+    def _context(self, method: Method, grpc_context: GrpcContext) -> Context:
+        return Context(self.identify(grpc_context), self.clock(), method.full_name)
+
+    async def _refuse_role(self, context: Context) -> NoReturn:
+        """Record the denial, then refuse."""
+        await self.accesses.record(_denied(context, self.policy_version))
+        raise NotPermitted("ROLE_NOT_ALLOWED", role=context.caller.role.value)
 
     async def _abort(self, grpc_context: GrpcContext, exc: Exception) -> None:
         """End a call with the status of what happened; never returns."""
