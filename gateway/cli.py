@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -27,6 +28,8 @@ certs = typer.Typer(help="Certificates of the simulation.", no_args_is_help=True
 trail = typer.Typer(help="Who looked at whom.", no_args_is_help=True)
 app.add_typer(certs, name="certs")
 app.add_typer(trail, name="trail")
+
+Settings = TypeVar("Settings")
 
 DirOption = Annotated[Path, typer.Option("--dir", help="The sandbox's directory.")]
 ConfigOption = Annotated[Path, typer.Option("--config", help="The settings file (TOML).")]
@@ -76,8 +79,9 @@ def serve(config: ConfigOption) -> None:
 
     configure("supervisor")
     path = config.resolve()
+    settings = _settings(load_settings, path)
     try:
-        asyncio.run(run(load_settings(path), path))
+        asyncio.run(run(settings, path))
     except StartFailedError as error:
         _fail(str(error))
 
@@ -86,8 +90,9 @@ def serve(config: ConfigOption) -> None:
 def bridge(config: ConfigOption) -> None:
     """Serve one institution's req/ res/ face/ folders until SIGTERM."""
     from gateway.app.bridge import run_alone
+    from gateway.config import load_bridge_settings
 
-    run_alone(config.resolve())
+    run_alone(_settings(load_bridge_settings, config.resolve()))
 
 
 @app.command()
@@ -196,6 +201,16 @@ def _plain(value: object) -> str:
     return value.isoformat()
 
 
-def _fail(sentence: str) -> None:
+def _settings(load: Callable[[Path], Settings], path: Path) -> Settings:
+    """Read settings; say what is wrong with them rather than call it a bug."""
+    import msgspec
+
+    try:
+        return load(path)
+    except (OSError, msgspec.MsgspecError) as error:
+        _fail(f"{path}: {error}")
+
+
+def _fail(sentence: str) -> NoReturn:
     sys.stderr.write(f"onshi: {sentence}\n")
     raise typer.Exit(1)

@@ -43,10 +43,9 @@ async def serve(settings: BridgeSettings, stop: asyncio.Event, ready: Callable[[
         await bridge.run(stop)
 
 
-def run_alone(config: Path) -> None:
+def run_alone(settings: BridgeSettings) -> None:
     """Run as a service of its own, until SIGTERM or SIGINT."""
     configure("bridge")
-    settings = load_bridge_settings(config)
 
     async def main() -> None:
         await serve(settings, stop_on_signals(), lambda: None)

@@ -121,3 +121,11 @@ def test_a_database_is_migrated_when_it_is_missing_and_kept_when_it_is_there(
         pass
 
     assert database.stat().st_ino == before
+
+
+def test_a_settings_error_is_said_in_a_sentence(config: Path) -> None:
+    """A misspelt setting or a missing file is the operator's to mend, so it is named."""
+    config.write_text(config.read_text() + "\n[limits]\nmatches_maximum = 3\n")
+
+    assert "matches_maximum" in refused(config)
+    assert "No such file" in refused(config.with_name("missing.toml"))

@@ -168,3 +168,33 @@ async def test_a_caller_that_gives_up_leaves_its_record(tmp_path: Path) -> None:
     await log.close()
 
     assert verify_life(tmp_path / LIFE).records == 2
+
+
+@pytest.mark.parametrize("damage", ["first gone", "middle gone", "middle cut", "middle padded"])
+async def test_only_the_very_end_may_be_missing(tmp_path: Path, damage: str) -> None:
+    """While later segments stand, one that is gone, cut, or ends in a half line is a break."""
+    await written(tmp_path, 12, group=1, segment=1_000)
+    first, middle = (tmp_path / LIFE / f"00000{number}.log" for number in (1, 2))
+    whole = middle.read_bytes()
+    match damage:
+        case "first gone":
+            first.unlink()
+        case "middle gone":
+            middle.unlink()
+        case "middle cut":
+            middle.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
+        case "middle padded":
+            middle.write_bytes(whole + b"0123 {half")
+
+    assert verify_life(tmp_path / LIFE).broken is not None
+
+
+async def test_a_marked_record_gives_its_digest(tmp_path: Path) -> None:
+    """The digest of the record asked about is told; of one beyond the end, none."""
+    await written(tmp_path, 3)
+    lines = (tmp_path / LIFE / "000001.log").read_bytes().splitlines()
+
+    marked = verify_life(tmp_path / LIFE, 2).marked
+    assert marked is not None
+    assert lines[1].split()[0] == marked.hex().encode()
+    assert verify_life(tmp_path / LIFE, 4).marked is None

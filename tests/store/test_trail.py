@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 from gateway.domain.identifiers import PersonKey
 from gateway.domain.period import Instant
-from gateway.store.access_log import ChainBroken
+from gateway.store.access_log import AccessLog, ChainBroken
 from gateway.store.trail import Trail, verify
 from tests.store.test_access_log import LIFE, a_record, opened, written
 
@@ -117,3 +119,77 @@ async def test_indexing_stops_at_a_broken_chain(trail: Trail, access: Path) -> N
 
     with pytest.raises(ChainBroken, match=f"{LIFE}.*record 1"):
         trail.index_new(100, NOW)
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+async def test_indexing_stops_at_a_chain_cut_behind_it(
+    trail: Trail, access: Path, *, is_gone: bool
+) -> None:
+    """A segment that is gone, or shorter than what was read of it, is no quiet end."""
+    await written(access, 4)
+    indexed(trail)
+    path = access / LIFE / "000001.log"
+    kept = path.read_bytes().splitlines(keepends=True)[:2]
+    path.unlink()
+    if not is_gone:
+        path.write_bytes(b"".join(kept))
+
+    with pytest.raises(ChainBroken, match=LIFE):
+        trail.index_new(100, NOW)
+
+
+async def test_indexing_goes_on_after_a_restart(tmp_path: Path, access: Path) -> None:
+    """The place in each life is remembered, within a segment too; nothing is read twice."""
+    await written(access, 9, group=2, segment=1_000)
+    for expected in (4, 4, 1, 0):
+        trail = Trail(tmp_path / "trail.db", access)
+        assert expected == trail.index_new(4, NOW)
+        trail.close()
+
+
+async def test_a_busy_life_does_not_keep_others_waiting(trail: Trail, access: Path) -> None:
+    """Lives take turns at being first."""
+    for life in ("aa", "bb"):
+        log = AccessLog(access, life, gather_us=0, group_records_max=10, segment_bytes_max=10**6)
+        for number in range(6):
+            await log.record(a_record(number))
+        await log.close()
+    for _ in range(2):
+        trail.index_new(2, NOW)
+
+    looked = {look.record_id.split("-")[0] for look in trail.who_looked(PERSON, 100)}
+    assert {"aa", "bb"} == looked
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no database at all" * 100])
+async def test_anchors_that_cannot_be_read_are_a_problem(
+    tmp_path: Path, access: Path, content: bytes | None
+) -> None:
+    """Who removes the anchors to hide a change is found out; the chains are checked anyway."""
+    await written(access, 2)
+    if content is not None:
+        (tmp_path / "trail.db").write_bytes(content)
+    report = verify(access, tmp_path / "trail.db")
+
+    assert (report.records, report.problems) == (2, ("the anchors cannot be read",))
+
+
+async def test_an_anchor_is_written_after_its_record_is_durable(
+    trail: Trail, access: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut cannot leave an anchor beyond its chain: the segment is synced first."""
+    await written(access, 2)
+    indexed_at_sync: list[int] = []
+
+    def watched(_descriptor: int) -> None:
+        indexed_at_sync.append(len(trail.who_looked(PERSON, 9)))
+        raise OSError(errno.EIO, "the disk is gone")
+
+    monkeypatch.setattr(os, "fdatasync", watched)
+    with pytest.raises(OSError, match="gone"):
+        trail.index_new(100, NOW)
+    monkeypatch.undo()
+
+    assert indexed_at_sync == [0]
+    assert not trail.who_looked(PERSON, 9)
+    assert indexed(trail) == 2
