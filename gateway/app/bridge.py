@@ -35,8 +35,6 @@ def secure_channel(address: str, tls: Tls) -> grpc.aio.Channel:
 
 async def serve(settings: BridgeSettings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
     """Answer what is dropped into the folders until told to stop."""
-    for folder in (settings.req, settings.res, settings.face, settings.work):
-        folder.mkdir(parents=True, exist_ok=True)
     async with secure_channel(settings.gateway, settings.tls) as channel:
         bridge = FolderBridge(EligibilityServiceStub(channel), settings, real_clock)
         ready()

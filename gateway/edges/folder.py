@@ -1,84 +1,97 @@
 """
 The drop folders of one institution: a file into `req` is a question, a file in `res` its answer.
 
-A bridge is a client of the gateway like any other and knows only the wire. A request is claimed
-by renaming it into `work`, and leaves `work` only after its answer is durable in `res`; whatever
-a crash leaves in `work` is answered at the next start. The official interface specification is
-not public; the behaviour follows what independent clients expect, see docs/folders.md.
+A bridge is a client of the gateway like any other and knows only the wire. Files move through
+`work` in the steps of `gateway/edges/folder_files.py`; this module decides who is next and asks.
+What cannot be finished now (the gateway is away, a disk is full, a name is locked) gives its slot
+back and waits by name only, so memory is bounded by the slots, and what failed before never takes
+more than half of them. The official interface specification is not public; the behaviour follows
+what independent clients expect, see docs/folders.md.
 Nothing here logs a file's name or content. Sources: oqs-interface.md 1.1-1.6, 5.19 and 5.20.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import errno
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Final, Protocol
+from enum import Enum
+from functools import partial
+from typing import Final, ParamSpec, TypeVar
 
 import grpc
 import structlog
 
 from gateway.config import BridgeSettings
-from gateway.domain.errors import InvalidInput, NotPermitted, Refusal
-from gateway.domain.period import Instant, tokyo_time
-from gateway.edges.folder_files import Files, Watch, key_of
-from gateway.edges.folder_wire import INTERNAL, failure, question, result
-from gateway.formats.oqs_xml import (
-    Envelope,
-    Failure,
-    decode_envelope,
-    encode_confirmation,
-    encode_failure,
-    encode_rejection,
-    read_query,
+from gateway.domain.errors import Refusal
+from gateway.domain.period import Instant
+from gateway.edges.folder_ask import Asker, EligibilityStub
+from gateway.edges.folder_files import Files
+from gateway.edges.folder_left import Answer
+from gateway.edges.folder_names import ANSWER, REJECTION, key_of
+from gateway.edges.folder_waiting import (
+    RETRY_FIRST_S,
+    TOUCH_FIRST_S,
+    TOUCH_GAPS_S_MAX,
+    TOUCHED_FOR_S,
+    TOUCHES_WAITING_MAX,
+    Agenda,
+    pause_s,
 )
-from gateway.formats.text import Encoding
-from gateway.v1.eligibility_pb2 import ConfirmEligibilityRequest, ConfirmEligibilityResponse
+from gateway.edges.folder_watch import Found, Watch
+from gateway.formats.oqs_xml import encode_rejection
 
-RETRY_FIRST_S: Final = 0.1
-RETRY_MAX_S: Final = 5.0
+READY_PER_SWEEP_MAX: Final = 256
+"""Requests one sweep may find; their names wait for a slot."""
+WAITING_MAX: Final = 1_024
+"""Requests that may wait in `work` for another try before no further one is claimed."""
+LOOK_BACK_S: Final = 30.0
+"""How often `work` and the answers left in `res` are gone through."""
+THREADS_MAX: Final = 4
+"""For what blocks; more of them only wait for each other."""
+SAME_WARNING_S: Final = 60.0
+"""A warning that stays true is logged this often."""
 
-_AWAY: Final = frozenset(
-    {
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.CANCELLED,
-    }
-)
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE})
+"""Troubles of a whole folder, not of one name in it."""
 
 _log = structlog.get_logger()
 
-
-class Confirm(Protocol):
-    """The one method of the gateway the bridge calls; `timeout` in seconds."""
-
-    def __call__(
-        self, request: ConfirmEligibilityRequest, /, *, timeout: float | None = None
-    ) -> Awaitable[ConfirmEligibilityResponse]:
-        """Ask."""
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
-class EligibilityStub(Protocol):
-    """What the bridge needs of an `EligibilityServiceStub` on a `grpc.aio` channel."""
+class Outcome(Enum):
+    """
+    How a try ended: the request is done; it alone must wait; or all of them must.
 
-    @property
-    def ConfirmEligibility(self) -> Confirm:  # noqa: N802  the name is the contract's
-        """Confirm eligibility."""
+    A deadline is a trouble of one request, because others may still be answered in time.
+    """
+
+    DONE = 1
+    LATER = 2
+    TROUBLE = 3
 
 
 class FolderBridge:
     """
     Answers one institution's request files until told to stop.
 
-    While the gateway is away, at most `requests_in_flight_max` requests wait in `work` and are
-    asked again with a growing pause; the others wait in `req`. None is lost.
+    In trouble (the gateway is away, or a disk full) one request at a time is tried, with a growing
+    pause up to `RETRY_MAX_S`. None is lost.
 
     Args:
         stub: The gateway, on a channel with the institution's certificate.
 
-        settings: Folders, times and limits. `work` must be on the file system of `req`.
+        settings: Folders, times and limits. The folders must be on one file system.
 
-        now: The time of results that the gateway did not make.
+        now: The time of answers and of results that the gateway did not make.
+
+    Raises:
+        ValueError: If two of the folders are one, or they are on more than one file system.
     """
 
     def __init__(
@@ -86,127 +99,212 @@ class FolderBridge:
     ) -> None:
         if len({settings.req, settings.res, settings.work}) != len(("req", "res", "work")):
             raise ValueError("req, res and work must be three folders")
-        self._stub = stub
         self._settings = settings
         self._now = now
+        self._asker = Asker(stub, settings, now)
         self._watch = Watch(settings)
-        self._files = Files(settings)
-        self._slots = asyncio.Semaphore(settings.requests_in_flight_max)
+        self._files = Files(settings, now)
+        self._pool = ThreadPoolExecutor(THREADS_MAX, "folder")
         self._busy: set[str] = set()
+        self._ready: deque[Found] = deque()
+        self._waiting: Agenda[tuple[str, int]] = Agenda()
+        self._touches: Agenda[tuple[Answer, float]] = Agenda()
+        self._in_flight = self._retries = 0
+        self._troubles = 0
+        self._next_try_s = 0.0
+        self._moved = asyncio.Event()
+        self._sweep_due_s = self._look_back_due_s = 0.0
+        self._warned: dict[tuple[str, str], float] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Answer what lies in `work` and whatever comes into `req`, until `stop` is set."""
-        leftovers = await asyncio.to_thread(self._files.prepare)
-        async with asyncio.TaskGroup() as group:
-            for name in leftovers:
-                await self._slots.acquire()
-                if stop.is_set():
-                    break
-                self._begin(group, name, stop)
-            while not stop.is_set():
-                await self._sweep(group, stop)
-                await _is_stopped(stop, self._settings.poll_ms / 1000)
-
-    async def _sweep(self, group: asyncio.TaskGroup, stop: asyncio.Event) -> None:
-        """Claim what is written to its end, one by one, as far as slots are free."""
         try:
-            ready = await asyncio.to_thread(self._watch.ready, asyncio.get_running_loop().time())
-        except OSError as error:
-            _log.warning("folder_unreadable", errno=error.errno)
-            return
-        for found in ready:
-            await self._slots.acquire()
-            if stop.is_set():
-                return
-            if key_of(found.name) in self._busy or not await asyncio.to_thread(
-                self._files.claim, found
-            ):
-                self._slots.release()
-                continue
-            self._begin(group, found.name, stop)
-
-    def _begin(self, group: asyncio.TaskGroup, name: str, stop: asyncio.Event) -> None:
-        self._busy.add(key_of(name))
-        group.create_task(self._finish(name, stop))
-
-    async def _finish(self, name: str, stop: asyncio.Event) -> None:
-        """See a claimed request to its end, or leave it in `work` when told to stop."""
-        pause_s = RETRY_FIRST_S
-        try:
-            while not await self._is_done(name):
-                if await _is_stopped(stop, pause_s):
-                    return
-                pause_s = min(2 * pause_s, RETRY_MAX_S)
+            if await self._prepared(stop):
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._wake_at(stop))
+                    while not stop.is_set():
+                        self._moved.clear()
+                        await self._turn(group)
+                        await self._rest()
         finally:
-            self._busy.discard(key_of(name))
-            self._slots.release()
+            self._files.release()
+            self._pool.shutdown()
 
-    async def _is_done(self, name: str) -> bool:
-        try:
-            data = await asyncio.to_thread(self._files.read, name)
-            if data is None:
-                return True
+    async def _prepared(self, stop: asyncio.Event) -> bool:
+        """Take hold of the folders, as soon as they are there; False if told to stop before."""
+        while not stop.is_set():
             try:
-                answer = await self._answer(data)
-            except Refusal as refusal:
-                _log.info("folder_request_rejected", reason=refusal.reason)
-                await asyncio.to_thread(self._files.reject, name, encode_rejection(refusal))
+                await self._io(self._files.prepare)
+                for answer in await self._io(self._files.left.young, self._now(), TOUCHED_FOR_S):
+                    self._touch_later(answer, TOUCH_FIRST_S)
+            except OSError as error:
+                self._warn("folder_away", error)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), RETRY_FIRST_S)
             else:
-                await asyncio.to_thread(self._files.deliver, name, answer)
-        except grpc.aio.AioRpcError as error:
-            _log.warning("folder_gateway_away", code=error.code().name)
-            return False
+                return True
+        return False
+
+    async def _wake_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._moved.set()
+
+    async def _rest(self) -> None:
+        """Wait until a request is finished, or something may have to be done."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._moved.wait(), self._settings.poll_ms / 1000)
+
+    async def _turn(self, group: asyncio.TaskGroup) -> None:
+        """Fill the free slots: with what waits and is due, then with new requests."""
+        now_s = asyncio.get_running_loop().time()
+        try:
+            if now_s >= self._look_back_due_s:
+                await self._look_back(now_s)
+            self._retry(group, now_s)
+            await self._claim(group, now_s)
+            await self._touch(now_s)
         except OSError as error:
-            _log.warning("folder_unwritable", errno=error.errno)
-            return False
-        return True
+            self._warn("folder_away", error)
 
-    async def _answer(self, data: bytes) -> bytes:
-        """
-        Give the result file for a request file.
+    async def _look_back(self, now_s: float) -> None:
+        """Find what lies in `work` unanswered, and answers in `res` that were forgotten."""
+        self._look_back_due_s = now_s + LOOK_BACK_S
+        for name in await self._io(self._files.leftovers, self._is_busy):
+            self._busy.add(key_of(name))
+            self._waiting.add(now_s, (name, 0))
+        count = await self._io(self._files.left.walk, self._now())
+        if count:
+            _log.info("folder_answers_forgotten", count=count)
 
-        Raises:
-            Refusal: If there is nobody to give a result to: the file is rejected.
-            grpc.aio.AioRpcError: If the gateway cannot be reached; try again.
-        """
-        envelope = decode_envelope(data, self._settings.request_bytes_max)
-        if envelope.institution_code != self._settings.institution_code:
-            raise NotPermitted("INSTITUTION_NOT_CALLER", "MedicalInstitutionCode")
-        try:
-            request = read_query(envelope)
-        except InvalidInput as refusal:
-            return self._failed(envelope, Failure.of(refusal))
-        try:
-            response = await self._stub.ConfirmEligibility(
-                question(request), timeout=self._settings.confirm_deadline_ms / 1000
+    def _retry(self, group: asyncio.TaskGroup, now_s: float) -> None:
+        retries_max = max(1, self._settings.requests_in_flight_max // 2)
+        while self._free() > 0 and self._retries < retries_max:
+            due = self._waiting.pop(now_s)
+            if due is None:
+                return
+            self._begin(group, *due, is_retry=True)
+
+    async def _claim(self, group: asyncio.TaskGroup, now_s: float) -> None:
+        """Claim as many new requests as there are free slots."""
+        if self._free() <= 0 or len(self._waiting) >= WAITING_MAX:
+            return
+        if not self._ready and now_s >= self._sweep_due_s:
+            self._sweep_due_s = now_s + self._settings.poll_ms / 1000
+            self._ready.extend(
+                await self._io(self._watch.ready, now_s, READY_PER_SWEEP_MAX, self._is_busy)
             )
-            return encode_confirmation(request, result(response), self._encoding(envelope))
+        wanted: list[Found] = []
+        while self._ready and len(wanted) < self._free():
+            found = self._ready.popleft()
+            if not self._is_busy(found.name):
+                self._busy.add(key_of(found.name))
+                wanted.append(found)
+        if not wanted:
+            return
+        claims = await self._io(self._files.claim, wanted)
+        for name in claims.refused:
+            self._watch.hold(name, now_s)
+        if claims.errno is not None:
+            self._warn("folder_claim_failed", OSError(claims.errno, ""))
+        taken = set(claims.taken)
+        for found in wanted:
+            if found.name in taken:
+                self._begin(group, found.name, 0, is_retry=False)
+            else:
+                self._busy.discard(key_of(found.name))
+
+    def _free(self) -> int:
+        """How many requests may be begun; in trouble one at a time, after a pause."""
+        if not self._troubles:
+            return self._settings.requests_in_flight_max - self._in_flight
+        is_over = asyncio.get_running_loop().time() >= self._next_try_s
+        return 1 if is_over and not self._in_flight else 0
+
+    def _is_busy(self, name: str) -> bool:
+        return key_of(name) in self._busy
+
+    def _begin(self, group: asyncio.TaskGroup, name: str, tries: int, *, is_retry: bool) -> None:
+        self._in_flight += 1
+        self._retries += is_retry
+        group.create_task(self._finish(name, tries, is_retry=is_retry))
+
+    async def _finish(self, name: str, tries: int, *, is_retry: bool) -> None:
+        """Try a request once; what is not done waits for another try."""
+        try:
+            outcome = await self._try(name)
+        finally:
+            self._in_flight -= 1
+            self._retries -= is_retry
+            self._moved.set()
+        now_s = asyncio.get_running_loop().time()
+        if outcome is Outcome.DONE:
+            self._busy.discard(key_of(name))
+            if self._troubles:
+                self._troubles = 0
+                self._waiting.hurry(now_s)
+            return
+        if outcome is Outcome.TROUBLE and now_s >= self._next_try_s:
+            self._troubles += 1
+            self._next_try_s = now_s + pause_s(self._troubles)
+        self._waiting.add(now_s + pause_s(tries + 1), (name, tries + 1))
+
+    async def _try(self, name: str) -> Outcome:
+        try:
+            data = await self._io(self._files.unanswered, name)
+            if data is None:
+                answer = await self._io(self._files.publish, name)
+            else:
+                answer = await self._io(self._files.settle, name, *await self._made(data))
         except grpc.aio.AioRpcError as error:
-            if error.code() in _AWAY:
-                raise
-            return self._failed(envelope, failure(error))
-        except Exception as bug:  # noqa: BLE001  the clinic gets an answer even to our bug
-            _log.error("folder_bug", kind=type(bug).__name__)
-            return self._failed(envelope, INTERNAL)
+            self._warn("folder_gateway_away", error)
+            is_late = error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            return Outcome.LATER if is_late else Outcome.TROUBLE
+        except OSError as error:
+            self._warn("folder_unwritable", error)
+            return Outcome.TROUBLE if error.errno in _FULL else Outcome.LATER
+        if answer is not None:
+            self._touch_later(answer, TOUCH_FIRST_S)
+        return Outcome.DONE
 
-    def _failed(self, envelope: Envelope, failed: Failure) -> bytes:
-        if failed.is_whole:
-            _log.warning("folder_request_failed", reason=failed.reason)
-        now = tokyo_time(self._now())
-        return encode_failure(envelope, failed, now, self._encoding(envelope))
+    async def _made(self, data: bytes) -> tuple[str, bytes]:
+        """Answer a request, or say why it cannot be taken at all."""
+        try:
+            return ANSWER, await self._asker.answer(data)
+        except Refusal as refusal:
+            _log.info("folder_request_rejected", reason=refusal.reason)
+            return REJECTION, encode_rejection(refusal)
 
-    def _encoding(self, envelope: Envelope) -> Encoding:
-        match self._settings.result_encoding:
-            case "utf-8":
-                return "utf-8"
-            case "shift_jis":
-                return "shift_jis"
-            case _:
-                return envelope.encoding
+    def _touch_later(self, answer: Answer, gap_s: float) -> None:
+        if gap_s <= TOUCH_GAPS_S_MAX and len(self._touches) < TOUCHES_WAITING_MAX:
+            due_s = asyncio.get_running_loop().time() + gap_s
+            self._touches.add(due_s, (answer, gap_s))
 
+    async def _touch(self, now_s: float) -> None:
+        """Touch answers again that nobody took yet, each time after twice the gap."""
+        due: list[tuple[Answer, float]] = []
+        while (item := self._touches.pop(now_s)) is not None:
+            due.append(item)
+        if due:
+            for answer, gap_s in await self._io(self._touched, due):
+                self._touch_later(answer, 2 * gap_s)
 
-async def _is_stopped(stop: asyncio.Event, seconds: float) -> bool:
-    """Wait for so long, or until told to stop, and tell whether that happened."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
-    return stop.is_set()
+    def _touched(self, due: list[tuple[Answer, float]]) -> list[tuple[Answer, float]]:
+        return [item for item in due if self._files.left.touch(item[0])]
+
+    def _io(
+        self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[T]:
+        """Do what blocks in a thread."""
+        work = partial(function, *args, **kwargs)
+        return asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def _warn(self, event: str, error: grpc.aio.AioRpcError | OSError) -> None:
+        """Log a trouble once, and again if it is still there much later."""
+        fields: dict[str, int | str | None] = (
+            {"errno": error.errno} if isinstance(error, OSError) else {"code": error.code().name}
+        )
+        key = (event, str(fields))
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._warned.get(key, -SAME_WARNING_S) >= SAME_WARNING_S:
+            self._warned[key] = now_s
+            _log.warning(event, **fields)

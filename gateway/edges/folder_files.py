@@ -1,214 +1,201 @@
 """
-The files of the folder bridge: which are written to their end, and how answers appear.
+What the folder bridge does to files, in steps of which each may be the last before a crash.
 
+A request lies in `req`, then in `work`. Its answer is made durable in `work` (staged) before the
+request goes, and one rename puts it into `res`: as long as it lies in `work` nobody has seen it,
+and once it does not, it is never put again. So `req`, `res` and `work` must be on one file system.
 Everything here blocks and runs in a thread. Nothing logs a file's name, which holds the client's
 own words. Sources: oqs-interface.md 1.2, 1.6, 5.19 and 5.20.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
-import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from gateway.config import BridgeSettings
-from gateway.formats.oqs_xml import is_complete
-
-FILES_PER_SWEEP_MAX: Final = 4_096
-
-_REQUEST: Final = re.compile(
-    r"OQSsiquc01req_(?P<suffix>[A-Za-z0-9_-]{1,200})\.xml", re.IGNORECASE | re.ASCII
+from gateway.domain.period import Instant
+from gateway.edges.folder_left import Answer, Left
+from gateway.edges.folder_names import (
+    ANSWER,
+    REJECTION,
+    is_temporary,
+    key_of,
+    request_of,
+    result_name,
 )
-_TEMPORARY: Final = ".onshi-tmp"
+from gateway.edges.folder_put import put, sync_folder, touch
+from gateway.edges.folder_watch import Found, signature_of
 
-_log = structlog.get_logger()
-
-Signature = tuple[int, int, int]
-"""Size, time of the last write in nanoseconds, file number."""
+LEFTOVERS_PER_LOOK_MAX: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A request file in `req`, as a sweep met it."""
+class Claims:
+    """What came of claiming: names taken, names that could not be, and one error among them."""
 
-    name: str
-    signature: Signature
-
-
-def _suffix(name: str) -> str | None:
-    """What a request's name ends in, or None for a name that is no request's."""
-    found = _REQUEST.fullmatch(name)
-    return found["suffix"] if found else None
+    taken: Sequence[str]
+    refused: Sequence[str]
+    errno: int | None
 
 
-def key_of(name: str) -> str:
-    """Names that differ by case only are one file to most clients."""
-    return name.lower()
+class Files:
+    """What the bridge does to files; `now` is the time answers are put."""
 
-
-def _signature(stat: os.stat_result) -> Signature:
-    return stat.st_size, stat.st_mtime_ns, stat.st_ino
-
-
-class Watch:
-    """
-    Tells which files in `req` are written to their end; used by one sweep at a time.
-
-    Clients write into the folder directly (oqs-interface.md 1.6), so a file counts once it is
-    well formed and unchanged for `settle_ms`, or else unchanged for `half_written_wait_ms`.
-    """
-
-    def __init__(self, settings: BridgeSettings) -> None:
+    def __init__(self, settings: BridgeSettings, now: Callable[[], Instant]) -> None:
         self._settings = settings
-        self._since: dict[str, tuple[Signature, float]] = {}
+        self._now = now
+        self._lock: int | None = None
+        self.left = Left(settings)
 
-    def ready(self, now_s: float) -> list[Found]:
+    def prepare(self) -> None:
         """
-        List the files to claim; `now_s` is any clock that runs evenly.
+        Take hold of the folders, alone, and clear what a crash left half written.
+
+        Folders are made only where `work` is not there yet, and not their parent: one that is
+        missing later is away and comes back, and answers must not go to another in its place.
+
+        Raises:
+            OSError: If a folder is away, or another bridge works here; try again.
+            ValueError: If the folders are on more than one file system.
+        """
+        settings = self._settings
+        if not settings.work.exists():
+            for folder in (settings.req, settings.res, settings.face, settings.work):
+                folder.mkdir(exist_ok=True)
+        folders = (settings.req, settings.res, settings.work)
+        if len({folder.stat().st_dev for folder in folders}) != 1:
+            raise ValueError("req, res and work must be on one file system")
+        lock = os.open(settings.work, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise
+        self._lock = lock
+        for folder in (settings.work, settings.res):
+            for path in folder.glob(".*"):
+                if is_temporary(path.name):
+                    path.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Let another bridge work here."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def leftovers(self, is_busy: Callable[[str], bool]) -> list[str]:
+        """
+        List requests in `work` that nobody is about to answer.
 
         Raises:
             OSError: If the folder cannot be read.
         """
-        since: dict[str, tuple[Signature, float]] = {}
-        ready = []
-        for found in islice(self._listed(), FILES_PER_SWEEP_MAX):
-            signature, first_s = self._since.get(found.name, (None, now_s))
-            if signature != found.signature:
-                first_s = now_s
-            since[found.name] = (found.signature, first_s)
-            if self._is_ready(found, 1000 * (now_s - first_s)):
-                ready.append(found)
-        self._since = since
-        return ready
+        found: dict[str, str] = {}
+        with os.scandir(self._settings.work) as entries:
+            for entry in islice(entries, LEFTOVERS_PER_LOOK_MAX):
+                request = request_of(entry.name)
+                if request is not None and not is_busy(request):
+                    found.setdefault(key_of(request), request)
+        return sorted(found.values())
 
-    def _listed(self) -> Iterator[Found]:
-        with os.scandir(self._settings.req) as entries:
-            for entry in entries:
-                if _suffix(entry.name) is None:
+    def claim(self, wanted: Sequence[Found]) -> Claims:
+        """
+        Take requests out of `req`, but those that changed since the sweep met them.
+
+        One that would take the place of another in `work` is refused for now.
+        """
+        taken: list[str] = []
+        refused: list[str] = []
+        errno = None
+        for found in wanted:
+            path, claimed = self._settings.req / found.name, self._settings.work / found.name
+            if claimed.exists() or self._is_staged(found.name):
+                refused.append(found.name)
+                continue
+            try:
+                if signature_of(path.stat(follow_symlinks=False)) != found.signature:
                     continue
-                with suppress(OSError):
-                    if entry.is_file(follow_symlinks=False):
-                        yield Found(entry.name, _signature(entry.stat(follow_symlinks=False)))
+                path.rename(claimed)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                refused.append(found.name)
+                errno = error.errno
+            else:
+                taken.append(found.name)
+        return Claims(taken, refused, errno)
 
-    def _is_ready(self, found: Found, unchanged_ms: float) -> bool:
-        settings = self._settings
-        bytes_max = settings.request_bytes_max
-        if found.signature[0] > bytes_max:
-            return True
-        if unchanged_ms < settings.settle_ms:
-            return False
-        if unchanged_ms >= settings.half_written_wait_ms:
-            return True
-        try:
-            with (settings.req / found.name).open("rb") as file:
-                return is_complete(file.read(bytes_max + 1))
-        except OSError:
-            return False
+    def unanswered(self, name: str) -> bytes | None:
+        """
+        Give a claimed request to be answered, cut off just over the limit.
 
+        None if there is nothing to ask: its answer is staged already, or an operator took it.
 
-class Files:
-    """What the bridge does to files; everything here blocks and runs in a thread."""
-
-    def __init__(self, settings: BridgeSettings) -> None:
-        self._settings = settings
-
-    def prepare(self) -> list[str]:
-        """Clear what a crash left half done, and list the requests in `work` still to answer."""
-        for folder in (self._settings.req, self._settings.res, self._settings.work):
-            folder.mkdir(parents=True, exist_ok=True)
-        for path in self._settings.res.glob(f".*{_TEMPORARY}"):
-            path.unlink(missing_ok=True)
-        leftovers = [path for path in self._settings.work.iterdir() if _suffix(path.name)]
-        for path in leftovers:
-            if self._result(path.name).exists():
-                path.unlink(missing_ok=True)
-        return sorted(path.name for path in leftovers if path.exists())
-
-    def claim(self, found: Found) -> bool:
-        """Take a request out of `req`, unless it changed since the sweep met it."""
-        path = self._settings.req / found.name
-        try:
-            if _signature(path.stat(follow_symlinks=False)) != found.signature:
-                return False
-            path.replace(self._settings.work / found.name)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            _log.warning("folder_claim_failed", errno=error.errno)
-            return False
-        return True
-
-    def read(self, name: str) -> bytes | None:
-        """Give a claimed request, cut off just over the limit; None if an operator took it."""
+        Raises:
+            OSError: If it cannot be read now.
+        """
+        if self._is_staged(name):
+            return None
         try:
             with (self._settings.work / name).open("rb") as file:
                 return file.read(self._settings.request_bytes_max + 1)
         except FileNotFoundError:
+            os.stat(self._settings.work)  # noqa: PTH116  raises if the folder is away
             return None
 
-    def deliver(self, name: str, answer: bytes) -> None:
-        """Make the answer durable in `res`, then let go of the request."""
-        self._put(self._result(name), lambda temporary: _write(temporary, answer))
-        self._done(name)
-
-    def reject(self, name: str, text: bytes) -> None:
-        """Put the request into `res` under its own name and a same-named `.err` beside it."""
-        claimed = self._settings.work / name
-        target = self._settings.res / name
-        self._put(target, lambda temporary: _copy(claimed, temporary))
-        self._put(target.with_suffix(".err"), lambda temporary: _write(temporary, text))
-        self._done(name)
-
-    def _result(self, name: str) -> Path:
-        return self._settings.res / f"OQSsiquc01res_{_suffix(name)}.xml"
-
-    def _done(self, name: str) -> None:
-        (self._settings.work / name).unlink(missing_ok=True)
-
-    def _put(self, target: Path, fill: Callable[[Path], None]) -> None:
+    def settle(self, name: str, kind: str, data: bytes) -> Answer | None:
         """
-        Let a file appear whole under its name, and touch it.
+        Stage an answer (`ANSWER`) or the text of an `.err` (`REJECTION`), and `publish` it.
 
-        The touch is for clients that wait for a change of an existing file (5.19); one that was
-        quick may have taken the file already.
+        From the staging on nothing but this is given to the request.
+
+        Raises:
+            OSError: If there is no room, for one: the request is as it was, or staged.
         """
-        temporary = target.with_name(f".{target.name}{_TEMPORARY}")
-        fill(temporary)
-        temporary.replace(target)
-        _sync_folder(target.parent)
-        with suppress(FileNotFoundError):
-            os.utime(target)
+        put(self._work(name, kind), data)
+        return self.publish(name)
 
+    def publish(self, name: str) -> Answer | None:
+        """
+        Let what is staged for a request appear in `res`; None if that is no answer, or nothing.
 
-def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        Raises:
+            OSError: If its place in `res` is locked or away; it stays staged.
+        """
+        staged = self._work(name, ANSWER)
+        if staged.exists():
+            target = self._settings.res / result_name(name)
+            claimed = self._settings.work / name
+            answer = self.left.note(staged, target.name, self._now(), claimed)
+            self._move(staged, target)
+            return answer
+        rejection = self._work(name, REJECTION)
+        if rejection.exists():
+            self._publish_rejection(name, rejection)
+        return None
 
+    def _publish_rejection(self, name: str, rejection: Path) -> None:
+        """Put the request into `res` under its own name, then a same-named `.err` beside it."""
+        claimed, target = self._settings.work / name, self._settings.res / name
+        if claimed.exists():
+            self._move(claimed, target)
+        self._move(rejection, target.with_suffix(".err"))
 
-def _copy(source: Path, path: Path) -> None:
-    """Copy a file of any size: by a second link where the file systems allow it."""
-    path.unlink(missing_ok=True)
-    try:
-        path.hardlink_to(source)
-    except OSError:
-        shutil.copyfile(source, path)
+    def _is_staged(self, name: str) -> bool:
+        return any(self._work(name, kind).exists() for kind in (ANSWER, REJECTION))
 
+    def _move(self, source: Path, target: Path) -> None:
+        source.replace(target)
+        sync_folder(target.parent)
+        with suppress(OSError):
+            touch(target)
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable, where the system can."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    def _work(self, name: str, kind: str) -> Path:
+        return self._settings.work / (name + kind)

@@ -19,7 +19,13 @@ from grpc_status import rpc_status
 from gateway.domain.eligibility import Validity
 from gateway.domain.identifiers import InsurerNumber
 from gateway.domain.period import Instant, tokyo_time
-from gateway.formats.oqs_elements import ShownCoverage, ShownElderly, ShownLimit, ShownTicket
+from gateway.formats.oqs_elements import (
+    ShownCoverage,
+    ShownElderly,
+    ShownLimit,
+    ShownSpecificDisease,
+    ShownTicket,
+)
 from gateway.formats.oqs_xml import EligibilityRequest, EligibilityResult, Failure
 from gateway.v1 import eligibility_pb2, types_pb2
 
@@ -61,7 +67,7 @@ def question(request: EligibilityRequest) -> eligibility_pb2.ConfirmEligibilityR
 
 def result(response: eligibility_pb2.ConfirmEligibilityResponse) -> EligibilityResult:
     """
-    Read the gateway's answer.
+    Read the gateway's answer, to a question by number or by card.
 
     Raises:
         ValueError: If it has no validity or a day that does not exist; the gateway never sends it.
@@ -149,6 +155,9 @@ def _coverage(cover: types_pb2.Coverage) -> ShownCoverage:
         else None,
         limit=_limit(cover.limit_certificate) if cover.HasField("limit_certificate") else None,
         tickets=tuple(_ticket(ticket) for ticket in cover.medical_tickets),
+        specific_diseases=tuple(
+            _disease(certificate) for certificate in cover.specific_disease_certificates
+        ),
     )
 
 
@@ -182,4 +191,14 @@ def _ticket(ticket: types_pb2.MedicalTicket) -> ShownTicket:
         institution_code=ticket.institution_code,
         institution_name=ticket.institution_name,
         is_other_institution=ticket.is_other_institution,
+    )
+
+
+def _disease(certificate: types_pb2.SpecificDiseaseCertificate) -> ShownSpecificDisease:
+    return ShownSpecificDisease(
+        first_valid_date=_required_day(certificate.first_valid_date),
+        last_valid_date=_day(certificate, "last_valid_date"),
+        issue_date=_day(certificate, "issue_date"),
+        disease_category=certificate.disease_category,
+        self_pay_yen=certificate.self_pay_yen,
     )

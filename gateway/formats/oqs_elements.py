@@ -68,6 +68,22 @@ class ShownTicket(ShownCertificate):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownSpecificDisease:
+    """
+    A certificate of a specific disease (特定疾病療養受療証).
+
+    The last valid day is included, None is open. The category is a code of OQSCD013, "1" to "3";
+    `self_pay_yen` is the most the person pays a month.
+    """
+
+    first_valid_date: date
+    last_valid_date: date | None
+    issue_date: date | None = None
+    disease_category: str
+    self_pay_yen: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShownCoverage:
     """One cover as a clinic may see it; an empty text, None or 0 percent is not registered."""
 
@@ -99,35 +115,59 @@ class ShownCoverage:
     elderly: ShownElderly | None
     limit: ShownLimit | None
     tickets: tuple[ShownTicket, ...]
+    specific_diseases: tuple[ShownSpecificDisease, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One element: a text, an item's source as it came, or a group. None leaves it out."""
+    """
+    One element: a text, an item's source as it came, or a group. None leaves it out.
+
+    `names_count` is how many names the layout has for the children of a group, where those are
+    many more than are ever written here; 0 says nothing.
+    """
 
     name: str
     content: str | Source | Sequence[Element] | None
+    names_count: int = 0
 
 
-Arrange = Callable[[Sequence[Element]], Sequence[Element]]
-"""Gives the children of a group in the order they are written."""
+Children = Sequence[Element]
+Arrange = Callable[[Children, int], Children]
+"""Gives the children of a group in the order they are written; see `Element.names_count`."""
+
+_RECORD_NAMES: Final = 48
+_TICKET_NAMES: Final = 26
+"""Names the layout has for a record (2.2) and for a ticket (2.3)."""
 
 
-def in_layout_order(children: Sequence[Element]) -> Sequence[Element]:
+def in_layout_order(children: Children, _names_count: int) -> Children:
     """Leave children as the layout has them."""
     return children
 
 
-def coverage_element(
-    cover: ShownCoverage, consent_time: datetime | None, encoding: Encoding
-) -> Element:
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """
+    Whether the person agreed to show the limit certificate.
+
+    `asked` is the answer given with the question, or None where the certificate itself tells,
+    because it comes only with consent. `time` is when, and that of every consent.
+    """
+
+    asked: bool | None
+    time: datetime
+
+
+def coverage_element(cover: ShownCoverage, consent: Consent, encoding: Encoding) -> Element:
     """
     Spell one cover.
 
     Args:
-        cover: What to show. Its limit certificate is written only with consent.
+        cover: What to show. Its limit certificate is written only with consent; certificates of
+            specific diseases are there only with consent.
 
-        consent_time: When the person consented to show the limit certificate; None is no consent.
+        consent: What the person agreed to.
 
         encoding: Decides which characters can be written.
     """
@@ -138,18 +178,35 @@ def coverage_element(
             *_person(cover, encoding),
             *_validity(cover, encoding),
             _elderly(cover.elderly),
-            Element("LimitApplicationCertificateRelatedConsFlg", "1" if consent_time else "0"),
-            Element(
-                "LimitApplicationCertificateRelatedConsTime",
-                moment_digits(consent_time) if consent_time else None,
-            ),
-            _limit(cover.limit if consent_time else None),
+            *_limit_with_consent(cover.limit, consent),
+            *_diseases_with_consent(cover.specific_diseases, consent.time),
             Element(
                 "PublicExpenseResultList",
                 [_ticket(ticket, encoding) for ticket in cover.tickets] or None,
             ),
         ),
+        _RECORD_NAMES,
     )
+
+
+def _limit_with_consent(limit: ShownLimit | None, consent: Consent) -> Iterator[Element]:
+    prefix = "LimitApplicationCertificateRelated"
+    is_shown = limit is not None if consent.asked is None else consent.asked
+    refused = None if consent.asked is None else "0"
+    yield Element(f"{prefix}ConsFlg", "1" if is_shown else refused)
+    yield Element(f"{prefix}ConsTime", moment_digits(consent.time) if is_shown else None)
+    yield _limit(limit if is_shown else None)
+
+
+def _diseases_with_consent(
+    certificates: Sequence[ShownSpecificDisease], time: datetime
+) -> Iterator[Element]:
+    """Items 30 to 32, all or none of them."""
+    prefix = "SpecificDiseasesCertificate"
+    if certificates:
+        yield Element(f"{prefix}RelatedConsFlg", "1")
+        yield Element(f"{prefix}RelatedConsTime", moment_digits(time))
+        yield Element(f"{prefix}List", [_disease(certificate) for certificate in certificates])
 
 
 def _text(name: str, text: str, encoding: Encoding) -> Element:
@@ -233,6 +290,20 @@ def _limit(certificate: ShownLimit | None) -> Element:
     )
 
 
+def _disease(certificate: ShownSpecificDisease) -> Element:
+    prefix = "SpecificDiseases"
+    return Element(
+        f"{prefix}CertificateInfo",
+        (
+            _code(f"{prefix}DiseaseCategory", certificate.disease_category),
+            _day(f"{prefix}CertificateDate", certificate.issue_date),
+            _day(f"{prefix}ValidStartDate", certificate.first_valid_date),
+            _day(f"{prefix}ValidEndDate", certificate.last_valid_date),
+            Element(f"{prefix}SelfPay", str(certificate.self_pay_yen)),
+        ),
+    )
+
+
 def _ticket(ticket: ShownTicket, encoding: Encoding) -> Element:
     other = "1" if ticket.is_other_institution else "0"
     return Element(
@@ -247,6 +318,7 @@ def _ticket(ticket: ShownTicket, encoding: Encoding) -> Element:
             Element("DesignatedMedicalInstitutionFlag", other if ticket.institution_code else None),
             _text("DesignatedMedicalInstitutionName", ticket.institution_name, encoding),
         ),
+        _TICKET_NAMES,
     )
 
 
@@ -288,7 +360,7 @@ class _Writer:
                 yield b"".join((start, self._source(content), end))
             case _:
                 yield start + b"\n"
-                for child in self.arrange(content):
+                for child in self.arrange(content, element.names_count):
                     yield from self.lines(child, indent + "    ")
                 yield indent.encode() + end
 

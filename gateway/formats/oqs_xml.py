@@ -27,12 +27,14 @@ from gateway.formats.oqs_document import (
 )
 from gateway.formats.oqs_elements import (
     Arrange,
+    Consent,
     Element,
     ShownCoverage,
     coverage_element,
     in_layout_order,
     write,
 )
+from gateway.formats.oqs_order import arrange_by
 from gateway.formats.text import Encoding, day_digits, legible, moment_digits
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "decode_envelope",
     "decode_query",
     "encode_confirmation",
+    "encode_face",
     "encode_failure",
     "encode_rejection",
     "is_complete",
@@ -63,6 +66,8 @@ _ELEMENTS: Final = {
     **dict(zip(("insurer_number", "symbol", "number", "branch"), _PARTS, strict=True)),
 }
 _CONSENTS: Final = {"0": False, "1": True}
+_BY_CARD: Final = "1"
+_BY_NUMBER: Final = "2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,18 +217,53 @@ def encode_confirmation(
     The limit certificate is written only if the request consented; the consent's time is the
     answer's, because a request by number carries none.
     """
-    consent_time = result.process_time if request.is_limit_consented else None
-    covers = [coverage_element(cover, consent_time, encoding) for cover in result.coverages]
+    consent = Consent(request.is_limit_consented, result.process_time)
     header = _header(
-        request.envelope, result.process_time, day_digits(result.confirmation_date), None, encoding
+        result.process_time,
+        day_digits(result.confirmation_date),
+        encoding,
+        _Echo.of(request.envelope),
     )
-    body = (
-        _search_info(request.envelope),
+    body = (_search_info(request.envelope), *_answer(result, consent, encoding))
+    return write(_message(header, body), encoding, request.envelope.encoding, arrange)
+
+
+def encode_face(
+    result: EligibilityResult, institution_code: str, encoding: Encoding, order: str = "layout"
+) -> bytes:
+    """
+    Spell an answer that a card reader's confirmation gives, as OQSsiquc01res_face.
+
+    ReferenceClassification is 1, and there is nothing to echo: no search info, no file identifier.
+    A limit certificate or certificates of specific diseases, where the answer has them, come with
+    consent 1 at the answer's time; where it has none, nothing is said of consent (ours).
+
+    Args:
+        result: The answer.
+
+        institution_code: Ten digits, of the institution whose reader it was.
+
+        encoding: What to write.
+
+        order: `layout` or `hashmap`, the order of elements.
+    """
+    header = _header(
+        result.process_time,
+        day_digits(result.confirmation_date),
+        encoding,
+        _Echo(institution_code, None, _BY_CARD),
+    )
+    body = _answer(result, Consent(None, result.process_time), encoding)
+    return write(_message(header, body), encoding, encoding, arrange_by(order))
+
+
+def _answer(result: EligibilityResult, consent: Consent, encoding: Encoding) -> tuple[Element, ...]:
+    covers = [coverage_element(cover, consent, encoding) for cover in result.coverages]
+    return (
         Element("ProcessingResultStatus", "1"),
         Element("QualificationValidity", str(result.validity.value)),
         Element("ResultList", covers or None),
     )
-    return _message(request.envelope, header, body, encoding, arrange)
 
 
 def encode_failure(
@@ -240,11 +280,11 @@ def encode_failure(
     says so as well (SegmentOfResult 9, ErrorCode, ErrorMessage).
     """
     header = _header(
-        envelope,
         process_time,
         envelope.document.header_sources.get("QualificationConfirmationDate"),
-        failure if failure.is_whole else None,
         encoding,
+        _Echo.of(envelope),
+        failure if failure.is_whole else None,
     )
     body = (
         _search_info(envelope),
@@ -252,23 +292,36 @@ def encode_failure(
         Element("ProcessingResultCode", CODE_PREFIX + failure.reason),
         Element("ProcessingResultMessage", legible(failure.message, encoding)),
     )
-    return _message(envelope, header, body, encoding, arrange)
+    return write(_message(header, body), encoding, envelope.encoding, arrange)
+
+
+@dataclass(frozen=True, slots=True)
+class _Echo:
+    """What a header says of who asked, and how (ReferenceClassification, OQSCD002)."""
+
+    institution_code: str | Source
+    file_identifier: Source | None
+    classification: str
+
+    @classmethod
+    def of(cls, envelope: Envelope) -> _Echo:
+        code = envelope.document.header_sources["MedicalInstitutionCode"]
+        return cls(code, envelope.file_identifier, _BY_NUMBER)
 
 
 def _header(
-    envelope: Envelope,
     process_time: datetime,
     confirmation_date: str | Source | None,
-    failure: Failure | None,
     encoding: Encoding,
+    echo: _Echo,
+    failure: Failure | None = None,
 ) -> tuple[Element, ...]:
-    sources = envelope.document.header_sources
     return (
         Element("ProcessExecutionTime", moment_digits(process_time)),
         Element("QualificationConfirmationDate", confirmation_date),
-        Element("MedicalInstitutionCode", sources["MedicalInstitutionCode"]),
-        Element("ArbitraryFileIdentifier", envelope.file_identifier),
-        Element("ReferenceClassification", "2"),
+        Element("MedicalInstitutionCode", echo.institution_code),
+        Element("ArbitraryFileIdentifier", echo.file_identifier),
+        Element("ReferenceClassification", echo.classification),
         Element("SegmentOfResult", "9" if failure else "1"),
         Element("ErrorCode", CODE_PREFIX + failure.reason if failure else None),
         Element("ErrorMessage", legible(failure.message, encoding) if failure else None),
@@ -284,15 +337,8 @@ def _search_info(envelope: Envelope) -> Element:
     )
 
 
-def _message(
-    envelope: Envelope,
-    header: Sequence[Element],
-    body: Sequence[Element],
-    encoding: Encoding,
-    arrange: Arrange,
-) -> bytes:
-    root = Element("XmlMsg", (Element("MessageHeader", header), Element("MessageBody", body)))
-    return write(root, encoding, envelope.encoding, arrange)
+def _message(header: Sequence[Element], body: Sequence[Element]) -> Element:
+    return Element("XmlMsg", (Element("MessageHeader", header), Element("MessageBody", body)))
 
 
 def encode_rejection(refusal: Refusal) -> bytes:

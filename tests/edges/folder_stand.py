@@ -147,8 +147,8 @@ async def appeared(*paths: Path) -> list[bytes]:
 
 
 async def empty(folder: Path) -> None:
-    """Wait until a folder holds nothing."""
-    await until(lambda: not any(folder.iterdir()))
+    """Wait until a folder holds no file."""
+    await until(lambda: not any(path.is_file() for path in folder.iterdir()))
 
 
 async def answered(settings: BridgeSettings, gateway: Gateway, data: bytes) -> bytes:

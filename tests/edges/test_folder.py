@@ -260,18 +260,19 @@ async def test_a_stop_while_the_gateway_is_away_loses_nothing(settings: BridgeSe
         await empty(settings.work)
 
 
-async def test_what_a_crash_left_is_cleared_at_the_start(settings: BridgeSettings) -> None:
-    """An answered request is let go, a half-written answer removed, other files left alone."""
-    (settings.work / "OQSsiquc01req_1.xml").write_bytes(request_file())
-    (settings.res / "OQSsiquc01res_1.xml").write_bytes(b"answered before the crash")
-    (settings.res / ".OQSsiquc01res_2.xml.onshi-tmp").write_bytes(b"half")
+async def test_what_a_crash_left_half_written_is_cleared_at_the_start(
+    settings: BridgeSettings,
+) -> None:
+    """Half-written files of the bridge are removed, files of others left alone."""
+    half = settings.res / ".OQSsiquc01res_2.xml.onshi-tmp"
+    half.write_bytes(b"half")
+    (settings.work / ".OQSsiquc01req_2.xml.answer.onshi-tmp").write_bytes(b"half")
     (settings.work / "notes.txt").write_bytes(b"an operator's")
-    gateway = Gateway()
-    async with running(settings, gateway):
-        pass
-    assert not gateway.asked
+    (settings.res / ".hidden").write_bytes(b"a client's")
+    async with running(settings, Gateway()):
+        await until(lambda: not half.exists())
     assert {"notes.txt"} == {path.name for path in settings.work.iterdir()}
-    assert {"OQSsiquc01res_1.xml"} == {path.name for path in settings.res.iterdir()}
+    assert {".hidden"} == {path.name for path in settings.res.iterdir()}
 
 
 async def test_files_of_other_names_are_left_alone(settings: BridgeSettings) -> None:

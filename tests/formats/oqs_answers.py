@@ -9,7 +9,13 @@ from typing import Final
 from gateway.domain.eligibility import Validity
 from gateway.domain.identifiers import InsurerNumber
 from gateway.domain.period import TOKYO
-from gateway.formats.oqs_elements import ShownCoverage, ShownElderly, ShownLimit, ShownTicket
+from gateway.formats.oqs_elements import (
+    ShownCoverage,
+    ShownElderly,
+    ShownLimit,
+    ShownSpecificDisease,
+    ShownTicket,
+)
 from gateway.formats.oqs_xml import EligibilityResult
 
 NOW: Final = datetime(2026, 4, 15, 9, 30, 5, tzinfo=TOKYO)
@@ -69,6 +75,20 @@ TICKET: Final = ShownTicket(
     institution_code="1310000005",
     institution_name="見本第二診療所",
     is_other_institution=True,
+)
+
+DIALYSIS: Final = ShownSpecificDisease(
+    first_valid_date=date(2024, 6, 1),
+    last_valid_date=None,
+    issue_date=date(2024, 5, 20),
+    disease_category="1",
+    self_pay_yen=10_000,
+)
+HAEMOPHILIA: Final = ShownSpecificDisease(
+    first_valid_date=date(2023, 1, 1),
+    last_valid_date=date(2026, 12, 31),
+    disease_category="2",
+    self_pay_yen=0,
 )
 
 
@@ -175,6 +195,10 @@ ANSWERS: Final = {
             copayment_ratio=10,
             card_last_valid_date=date(2026, 7, 31),
         ),
+    ),
+    "specific-diseases": _result(
+        Validity.VALID,
+        replace(PLAIN, is_preschool=False, specific_diseases=(DIALYSIS, HAEMOPHILIA)),
     ),
     "check-digit-wrong": None,
 }

@@ -362,7 +362,7 @@ def test_a_limit_certificate_needs_consent() -> None:
 def test_the_order_of_children_can_be_changed() -> None:
     """A client that depends on order can be shown another one."""
 
-    def backwards(children: Sequence[Element]) -> Sequence[Element]:
+    def backwards(children: Sequence[Element], _names_count: int) -> Sequence[Element]:
         return children[::-1]
 
     tree = tree_of(encode_confirmation(decode_query(ORDINARY), NOBODY, "utf-8", backwards))
