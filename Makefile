@@ -6,7 +6,7 @@ PROTOS := $(wildcard protos/gateway/v1/*.proto)
 SANDBOX ?= .sandbox
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check protos lock certs bench clean
+.PHONY: help setup run demo test check protos lock certs load bench clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -47,8 +47,11 @@ lock: setup ## Resolve pyproject.toml into requirements.lock
 certs: setup ## Issue a CA and one leaf per role into certs/issued
 	$(BIN)/onshi certs issue --dir certs/issued
 
+load: setup ## Three minutes of clinics, cards, folders and insurers; report in load-report/
+	$(BIN)/python -m loadtests.load --minutes 3 --out load-report
+
 bench: setup ## Lookup against a bare handler, side by side, in one run
 	$(BIN)/python -m loadtests.lookup_ratio
 
 clean: ## Remove what the verbs above made
-	rm -rf $(VENV) $(SANDBOX) .pytest_cache .mypy_cache .ruff_cache .hypothesis certs/issued
+	rm -rf $(VENV) $(SANDBOX) .pytest_cache .mypy_cache .ruff_cache .hypothesis certs/issued load-report

@@ -1,5 +1,5 @@
 """
-The command `onshi`: sandbox, serve, bridge, demo, confirm, people, certs, trail, clock.
+The command `onshi`: sandbox, serve, bridge, demo, confirm, visit, portal, claims, people and more.
 
 Commands import late, so that each starts as fast as what it does.
 """
@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -28,8 +29,28 @@ certs = typer.Typer(help="Certificates of the simulation.", no_args_is_help=True
 trail = typer.Typer(help="Who looked at whom.", no_args_is_help=True)
 app.add_typer(certs, name="certs")
 app.add_typer(trail, name="trail")
+claims = typer.Typer(help="Claims (レセプト).", no_args_is_help=True)
+app.add_typer(claims, name="claims")
+portal = typer.Typer(help="What a person does on the portal.", no_args_is_help=True)
+app.add_typer(portal, name="portal")
 
 Settings = TypeVar("Settings")
+
+
+class Language(StrEnum):
+    """In which language the demo speaks."""
+
+    JA = "ja"
+    EN = "en"
+
+
+class ReaderMode(StrEnum):
+    """How a reader checks who holds a card."""
+
+    FACE = "face"
+    PIN = "pin"
+    VISUAL = "visual"
+
 
 DirOption = Annotated[Path, typer.Option("--dir", help="The sandbox's directory.")]
 ConfigOption = Annotated[Path, typer.Option("--config", help="The settings file (TOML).")]
@@ -100,11 +121,12 @@ def demo(
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Where to work; a scratch folder if not given.")
     ] = None,
+    language: Annotated[Language, typer.Option(help="Of what it says.")] = Language.EN,
 ) -> None:
-    """Show the main job in one go, then stop."""
+    """Tell the whole circle on one screen: a job change, the lag, the claim, who looked."""
     from gateway.app.demo import run_demo
 
-    raise typer.Exit(run_demo(directory))
+    raise typer.Exit(run_demo(directory, language.value))
 
 
 @app.command()
@@ -132,6 +154,80 @@ def confirm(
     else:
         print_answer(outcome)
     raise typer.Exit(0 if outcome.is_answer else 1)
+
+
+@app.command()
+def visit(
+    person: Annotated[str, typer.Option(help="Test person's id, see onshi people; or p1, p2 ...")],
+    reader: Annotated[ReaderMode, typer.Option(help="How the holder is checked.")],
+    pin: Annotated[str, typer.Option(help="PIN typed; the right one if not given.")] = "",
+    face_score: Annotated[int, typer.Option(min=0, max=100, help="How alike the face is.")] = 95,
+    on: Annotated[str, typer.Option(help="Day to confirm; today if not given.")] = "",
+    consent: Annotated[
+        bool, typer.Option("--consent", help="The person consents to show certificates.")
+    ] = False,
+    directory: DirOption = Path(".sandbox"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Read a My Number card at the clinic's reader; the answer also goes into face/."""
+    from gateway.app.screen import print_visit
+    from gateway.app.visits import CHECKS, Wish
+    from gateway.app.visits import visit as run
+
+    wish = Wish(person, CHECKS[reader.value], pin, face_score, _day(on), consent)
+    gave = asyncio.run(run(directory, wish))
+    if as_json:
+        _print_json(gave.outcome.as_dict())
+    else:
+        print_visit(gave)
+    raise typer.Exit(0 if gave.outcome.is_answer else 1)
+
+
+@portal.command("register")
+def portal_register(
+    person: Annotated[str, typer.Option(help="Test person's id.")],
+    directory: DirOption = Path(".sandbox"),
+) -> None:
+    """Register a person's card, without which it finds nothing (初回登録)."""
+    from gateway.app.screen import print_answer
+    from gateway.app.visits import register_card
+
+    refusal, is_changed = asyncio.run(register_card(directory, person))
+    if refusal is not None:
+        print_answer(refusal)
+        raise typer.Exit(1)
+    sys.stdout.write("registered\n" if is_changed else "registered already\n")
+
+
+@portal.command("accesses")
+def portal_accesses(
+    person: Annotated[str, typer.Option(help="Test person's id.")],
+    directory: DirOption = Path(".sandbox"),
+) -> None:
+    """Show a person who looked, newest first."""
+    from gateway.app.screen import print_accesses, print_answer
+    from gateway.app.visits import own_accesses
+
+    refusal, looks = asyncio.run(own_accesses(directory, person))
+    if refusal is not None:
+        print_answer(refusal)
+        raise typer.Exit(1)
+    print_accesses(looks)
+
+
+@claims.command("check")
+def claims_check(
+    file: Annotated[Path, typer.Argument(help="A claim file (RECEIPTC.UKE).")],
+    out: Annotated[Path, typer.Option(help="The folder to write; new or empty.")],
+    directory: DirOption = Path(".sandbox"),
+) -> None:
+    """Check the insurer behind each claim and sort the claims by whom to bill (振替)."""
+    from gateway.app.claims import check_file, table_of
+
+    checked = asyncio.run(check_file(file, out, directory))
+    if checked.refusal:
+        _fail(checked.refusal)
+    sys.stdout.write(table_of(checked))
 
 
 @app.command()
@@ -209,6 +305,17 @@ def _settings(load: Callable[[Path], Settings], path: Path) -> Settings:
         return load(path)
     except (OSError, msgspec.MsgspecError) as error:
         _fail(f"{path}: {error}")
+
+
+def _day(text: str) -> date | None:
+    """Read a day of the command line; empty is None."""
+    from gateway.domain.errors import InvalidInput
+    from gateway.domain.period import parse_day
+
+    try:
+        return parse_day(text) if text else None
+    except InvalidInput as refusal:
+        _fail(f"{text}: {refusal.advice.en}")
 
 
 def _fail(sentence: str) -> NoReturn:

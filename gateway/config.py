@@ -7,12 +7,13 @@ Unknown names are refused, so a misspelt setting never passes in silence.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Struct
 
 Positive = Annotated[int, Meta(ge=1)]
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 NotNegative = Annotated[int, Meta(ge=0)]
 
 
@@ -53,6 +54,12 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     access_group_records_max: Positive = 512
     """Access records made durable by one sync."""
     access_segment_bytes_max: Positive = 64 * 1024**2
+    claims_in_flight_max: Positive = 256
+    """Claims of one file looked at at once."""
+    challenge_lifetime_ms: Positive = 60_000
+    """How long a card may take to sign a challenge."""
+    challenges_open_max: Positive = 20_000
+    """Challenges one process remembers."""
     drain_s_max: Positive = 10
     """How long calls under way may go on after SIGTERM."""
 
@@ -66,8 +73,45 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     is_ticket_of_another_institution_enough: bool = True
 
 
+class Cards(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """
+    The authorities whose cards are accepted (PEM), and what they took back.
+
+    The rest is `gateway.domain.card.CardRules`.
+    """
+
+    anchors: Path
+    revocation_list: Path | None = None
+    face_score_min: Annotated[int, Meta(ge=0, le=100)] = 80
+    is_visual_allowed: bool = True
+
+
+class Register(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """
+    The resident register, which the gateway calls as `tls` says.
+
+    The host must be a loopback address unless `may_leave_loopback`. `is_address_compared` is of
+    `gateway.domain.residents.ResidentRules`.
+    """
+
+    address: str
+    tls: Tls
+    may_leave_loopback: bool = False
+    is_address_compared: bool = False
+
+    def __post_init__(self) -> None:
+        host = self.address.rpartition(":")[0].strip("[]")
+        if not (self.may_leave_loopback or host in LOOPBACK):
+            raise ValueError("the register's address is not a loopback address")
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A gateway. `port` 0 takes a free one; `is_sandbox` allows the sandbox clock."""
+    """
+    A gateway. `port` 0 takes a free one; `is_sandbox` allows the sandbox clock.
+
+    Without `cards` there are no visits by card. Without `resident_register` a told My Number
+    links at once and unchecked, and nobody can register a card.
+    """
 
     data_dir: Path
     tls: Tls
@@ -75,6 +119,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0
     workers: Annotated[int, Meta(ge=1, le=64)] = 2
     is_sandbox: bool = False
+    cards: Cards | None = None
+    resident_register: Register | None = None
     limits: Limits = Limits()
     rules: Rules = Rules()
 
@@ -83,7 +129,8 @@ class BridgeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """
     A folder bridge of one institution, which is a client of the gateway like any other.
 
-    `result_encoding` is `request` (answer as asked), `utf-8` or `shift_jis`.
+    `result_encoding` is `request` (answer as asked), `utf-8` or `shift_jis`. `element_order` is
+    `layout` or `hashmap`, the order of elements in a result (oqs-interface.md 1.5).
     """
 
     gateway: str
@@ -94,6 +141,9 @@ class BridgeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     face: Path
     work: Path
     result_encoding: Annotated[str, Meta(pattern="^(request|utf-8|shift_jis)$")] = "request"
+    element_order: Annotated[str, Meta(pattern="^(layout|hashmap)$")] = "layout"
+    response_file_stay_minutes: NotNegative = 1_440
+    """An answer left in `res` for so long is forgotten and removed; 0 leaves it for ever."""
     poll_ms: Positive = 100
     settle_ms: Positive = 200
     """A request counts as written once it is well formed and this long unchanged."""
@@ -120,7 +170,18 @@ def load_bridge_settings(path: Path) -> BridgeSettings:
 
 
 _PATHS = frozenset(
-    {"data_dir", "certificate", "key", "ca", "revocation_list", "req", "res", "face", "work"}
+    {
+        "data_dir",
+        "certificate",
+        "key",
+        "ca",
+        "revocation_list",
+        "anchors",
+        "req",
+        "res",
+        "face",
+        "work",
+    }
 )
 
 

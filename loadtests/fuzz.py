@@ -1,10 +1,10 @@
 """
-Coverage-guided fuzzing of what reads bytes from outside: XML, coverage file, requests.
+Coverage-guided fuzzing of what reads bytes from outside: XML, files, claims, cards, requests.
 
 A decoder may refuse (`Refusal`) and nothing else. Each target runs in a process of its own for a
 share of the time; a planted crash is found first, so that silence means something.
 
-    python -m loadtests.fuzz [--minutes 10]
+    python -m loadtests.fuzz [--minutes 10] [--targets uke,card]
 """
 
 from __future__ import annotations
@@ -68,6 +68,20 @@ def read_request(data: bytes) -> None:
         pass
 
 
+def read_claims(data: bytes) -> None:
+    """The claim file's decoder, and what writes its claims again."""
+    from loadtests.uke_target import read_uke
+
+    read_uke(data)
+
+
+def read_cards(data: bytes) -> None:
+    """A card's proof and its certificate."""
+    from loadtests.card_target import read_card
+
+    read_card(data)
+
+
 def planted(data: bytes) -> None:
     """A decoder with a defect behind a two-byte door: fuzzing must find it."""
     if data[:1] == b"<" and data[1:2] == b"X":
@@ -78,6 +92,8 @@ TARGETS: Final[dict[str, tuple[Target, str]]] = {
     "xml": (read_xml, "oqs"),
     "coverage": (read_coverage, "coverage"),
     "request": (read_request, ""),
+    "uke": (read_claims, "uke"),
+    "card": (read_cards, ""),
     "planted": (planted, ""),
 }
 
@@ -87,10 +103,12 @@ def fuzz_here(name: str, seconds: int, corpus: str) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["gateway"]):
+        import gateway.card_pki
         import gateway.domain.errors
         import gateway.edges.rpc.convert
         import gateway.formats.coverage_csv
-        import gateway.formats.oqs_xml  # noqa: F401  instrumented by importing
+        import gateway.formats.oqs_xml
+        import gateway.formats.uke_edit  # noqa: F401  instrumented by importing
 
     target, _ = TARGETS[name]
     atheris.Setup(
@@ -133,6 +151,7 @@ def main() -> None:
     """Find the planted crash, then share the minutes among the decoders."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--targets", default="xml,coverage,request,uke,card")
     parser.add_argument("--target", nargs=3, metavar=("NAME", "SECONDS", "CORPUS"))
     options = parser.parse_args()
     if options.target:
@@ -142,8 +161,9 @@ def main() -> None:
     tried, crashed = run("planted", 30)
     print(f"planted: {tried} inputs, {'found' if crashed else 'NOT FOUND'}", flush=True)
     good = crashed
-    seconds = int(options.minutes * 60 / 3)
-    for name in ("xml", "coverage", "request"):
+    names = options.targets.split(",")
+    seconds = int(options.minutes * 60 / len(names))
+    for name in names:
         tried, crashed = run(name, seconds)
         print(f"{name}: {tried} inputs in {seconds} s, crashes {int(crashed)}", flush=True)
         good = good and not crashed and tried > 0

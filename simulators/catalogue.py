@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import jaconv
 
 from gateway.domain.identifiers import InsurerKind, with_check_digit
+from simulators.catalogue_text import PEOPLE, QUESTIONS
 from simulators.people import (
     INSURERS,
     Card,
@@ -42,98 +43,16 @@ LATTER_STAGE: Final = INSURERS[InsurerKind.LATTER_STAGE_ELDERLY][0]
 WELFARE_OFFICE: Final = INSURERS[InsurerKind.MEDICAL_ASSISTANCE][0]
 
 
-_PEOPLE: Final = """
-father | 見本　健一 | ミホン ケンイチ | 1 | 19800401
-mother | 見本　優子 | ミホン ユウコ | 2 | 19820712
-child | 見本　葵 | ミホン アオイ | 2 | 20210305
-employee | 架空　直樹 | カクウ ナオキ | 1 | 19911123
-teacher | 青空　学 | アオゾラ マナブ | 1 | 19750830
-kana | 夕凪　遥 | ユウナギ ハルカ | 2 | 19880229
-wide | 月影　岳 | ツキカゲ ガク | 1 | 19930515
-stroke | 七色　凛 | ナナイロ リン | 2 | 19990909
-rare | 𠮷見　匠 | ヨシミ タクミ | 1 | 19701010
-extension | 髙見　茜 | タカミ アカネ | 2 | 19850620
-replaced | ●田　清 | ミホンダ キヨシ | 1 | 19580118
-daily | ＭＩＨＯＮ　ＭＡＲＩＡ | ミホン マリア | 2 | 19901201
-elder | 木漏日　千代 | コモレビ チヨ | 2 | 19430203
-seventy | 虹色　茂 | ニジイロ シゲル | 1 | 19530610
-patient | 夢見　香織 | ユメミ カオリ | 2 | 19780925
-last | 青空　蓮 | アオゾラ レン | 1 | 19960303
-again | 夕凪　誠 | ユウナギ マコト | 1 | 19740704
-overlap | 月影　舞 | ツキカゲ マイ | 2 | 19870817
-retired | 七色　隆 | ナナイロ タカシ | 1 | 19640228
-moved | 夢見　詩織 | ユメミ シオリ | 2 | 20010611
-today | 虹色　亮 | ニジイロ リョウ | 1 | 19890102
-future | 木漏日　樹 | コモレビ イツキ | 1 | 20030415
-brief | 架空　文子 | カクウ フミコ | 2 | 19680808
-unlinked | 見本　修 | ミホン オサム | 1 | 19830519
-changed | 青空　美咲 | アオゾラ ミサキ | 2 | 19921031
-twice | 夕凪　拓也 | ユウナギ タクヤ | 1 | 19860206
-turned | 月影　節子 | ツキカゲ セツコ | 2 | 19510310
-typo | 七色　瞳 | ナナイロ ヒトミ | 2 | 19811111
-wrong | 夢見　昇 | ユメミ ノボル | 1 | 19670724
-cancelled | 虹色　琴音 | ニジイロ コトネ | 2 | 20000517
-filed | 木漏日　新 | コモレビ アラタ | 1 | 20030928
-twin | 架空　海斗 | カクウ カイト | 1 | 20160214
-twin-2 | 架空　陸 | カクウ リク | 1 | 20160214
-triplet | 青空　紬 | アオゾラ ツムギ | 2 | 20120620
-triplet-2 | 青空　澪 | アオゾラ ミオ | 2 | 20120620
-triplet-3 | 青空　湊 | アオゾラ ミナト | 1 | 20120620
-ticket | 夕凪　静江 | ユウナギ シズエ | 2 | 19600912
-no-ticket | 月影　武 | ツキカゲ タケシ | 1 | 19560127
-old-ticket | 七色　芳江 | ナナイロ ヨシエ | 2 | 19490822
-"""
-"""Key, name, kana, sex (OQSCD007), birth date. New people go at the end: the place counts."""
-
-_QUESTIONS: Final = """
-society-insured | 1 | 健保組合の本人。枝番あり | Insured by a society, asked with the branch
-society-family | 1 | 健保組合の家族。枝番あり | Family member, asked with the branch
-society-child | 1 | 未就学の家族。枝番なしで照会 | Preschool child, asked without the branch
-association-insured | 1 | 協会けんぽの本人。枝番 00 | Insured by the association, branch 00
-card-without-end | 1 | 証の有効終了日が空欄 | The card's last valid day is blank
-national-kana-symbol | 1 | かなの記号、先頭ゼロの番号 | Kana symbol, number with leading zeros
-symbol-full-width | 1 | 登録は半角、照会は全角 | Registered half width, asked full width
-symbol-other-hyphen | 1 | ハイフンを長音記号で照会 | Asked with a long-vowel mark for the hyphen
-name-outside-shift-jis | 1 | 氏名に Shift_JIS にない文字 | Shift_JIS lacks a character of the name
-name-of-cp932 | 1 | 氏名が cp932 の拡張文字 | The name has an extension of cp932
-name-replaced | 1 | 氏名の外字が ● になった | A character became ● at registration
-name-of-daily-life | 1 | 通称あり | Has a name used in daily life
-latter-stage-elderly | 1 | 後期高齢者。記号・枝番なし、2割 | No symbol, no branch, 20 percent
-elderly-certificate | 1 | 70〜74歳。高齢受給者証2割 | Elderly certificate of 20 percent
-limit-certificate | 1 | 限度額適用認定証（区分エ）。提供に同意 | Limit certificate, with consent
-last-day | 1 | 喪失日の前日 | The day before the loss date
-same-insurer-again | 1 | 喪失後、同じ保険者で再取得 | Lost, then insured by the same again
-overlap | 1 | 新保険を取得、旧保険の喪失が未登録 | Newly insured, the earlier loss not filed
-lost-on-leaving-work | 2 | 退職で喪失 | Lost on leaving work
-lost-on-moving-away | 2 | 転出で喪失 | Lost on moving away
-lost-today | 2 | 喪失日当日 | On the loss date itself
-not-yet-begun | 2 | 資格取得日の前 | Before the acquisition date
-lost-on-first-day | 2 | 取得日に喪失。有効な日なし | Acquired and lost on one day, valid on none
-newer-not-linked | 2 | 新しい資格に個人番号がない | The newer cover came without a My Number
-job-changed | 3 | 転職。前の番号で照会 | Changed jobs, asked with the earlier card
-job-changed-twice | 3 | 国保を挟み転職。最初の番号で照会 | Changed twice, asked with the first card
-turned-75 | 3 | 75歳で後期高齢者へ。国保の番号で照会 | Turned 75, asked with the earlier card
-number-mistyped | 4 | 番号の打ち間違い（登録は 9001） | The number is mistyped (9001 is registered)
-birth-date-wrong | 4 | 生年月日の誤り（登録は24日） | Wrong birth date (the 24th is registered)
-cover-cancelled | 4 | 登録が取り消された資格 | The registration was taken back
-not-registered-yet | 4 | 届出済み、保険者が未登録 | Filed, not registered yet
-twins-without-branch | 5 | 双子。枝番なしで照会 | Twins, asked without the branch
-twin-with-branch | 1 | 双子の一人。枝番ありで照会 | One of the twins, asked with the branch
-triplets-without-branch | 5 | 三つ子。枝番なしで照会 | Triplets, asked without the branch
-assistance-with-ticket | 1 | 医療扶助。当月の医療券あり | Medical assistance, ticket of the month
-assistance-without-ticket | 6 | 医療扶助。医療券の登録なし | Medical assistance, no ticket
-assistance-old-ticket | 6 | 医療扶助。前月の医療券だけ | Medical assistance, last month's ticket
-"""
-"""Id, expected validity (OQSCD006), note in Japanese and English."""
-
-
 def _table(text: str) -> dict[str, tuple[str, ...]]:
     lines = (line.split(" | ") for line in text.strip().splitlines())
     return {key: tuple(cells) for key, *cells in lines}
 
 
-_PERSON_OF: Final = _table(_PEOPLE)
-_QUESTION_OF: Final = _table(_QUESTIONS)
+_PERSON_OF: Final = _table(PEOPLE)
+_CHANGED: Final = ("insurer_number", "action", "symbol", "number", "branch", "birth_date")
+"""What a CHANGE line says beside the items it changes."""
+
+_QUESTION_OF: Final = _table(QUESTIONS)
 _SERIAL_OF: Final = {key: serial for serial, key in enumerate(_PERSON_OF, start=1)}
 
 
@@ -169,6 +88,7 @@ def catalogue(institution_code: str) -> Catalogue:
         *_unknown(),
         *_several(),
         *_assistance(institution_code),
+        *_suspended(),
     ]
     rows: dict[str, list[Row]] = {}
     for entry in entries:
@@ -239,6 +159,7 @@ def _entry(person_id: str, rows: Iterable[Row], **asked: str) -> _Entry:
         note_ja=ja,
         note_en=en,
         name=cells["name"],
+        individual_number=next((n for row in lines if (n := row.get("individual_number"))), ""),
     )
     return _Entry(person, lines)
 
@@ -298,8 +219,52 @@ def _certificates() -> Iterator[_Entry]:
     seventy = _new(NATIONAL, "かくう/00127/01", "seventy", "20130610", **elderly)
     yield _entry("elderly-certificate", [seventy])
     patient = _new(ASSOCIATION, "71000002/88/00", "patient", "20090401", **limit)
-    asked = _entry("limit-certificate", [patient])
-    yield asked._replace(person=replace(asked.person, is_limit_certificate_consented=True))
+    yield _consented(_entry("limit-certificate", [patient]))
+    dialysis = _new(SOCIETY, "12-34/6101/01", "dialysis", "20010401", **_disease("1", "10000"))
+    yield _consented(_entry("specific-disease", [dialysis]))
+    blood = _new(
+        NATIONAL,
+        "かくう/00150/02",
+        "haemophilia",
+        "20080919",
+        relationship="2",
+        **_disease("2", "10000"),
+    )
+    again = {**blood, **_disease("3", "10000", "20250901"), "action": "CHANGE"}
+    change = {name: again[name] for name in (*_CHANGED, *_disease("3", "10000"))}
+    yield _consented(_entry("two-specific-diseases", [blood, change]))
+    reduced = {**limit, "limit_kind": "03", "limit_class": "B06"}
+    reduction = _new(NATIONAL, "かくう/00151/01", "reduction", "20110228", **reduced)
+    yield _consented(_entry("reduction-certificate", [reduction]))
+    seventy_today = {**elderly, "elderly_issue_date": "20260410"}
+    seventy_today |= {"elderly_first_valid_date": "20260501", "elderly_last_valid_date": "20260731"}
+    turned = _new(NATIONAL, "かくう/00152/01", "seventy-today", "20160415", **seventy_today)
+    yield _entry("seventy-on-the-day", [turned])
+
+
+def _disease(category: str, self_pay: str, first: str = "20250801") -> Row:
+    """Cells of a specific disease certificate."""
+    return {
+        "disease_category": category,
+        "disease_issue_date": "20250720",
+        "disease_first_valid_date": first,
+        "disease_last_valid_date": "20260731",
+        "disease_self_pay": self_pay,
+    }
+
+
+def _consented(entry: _Entry) -> _Entry:
+    """The same, asked with consent to show certificates."""
+    return entry._replace(person=replace(entry.person, is_limit_certificate_consented=True))
+
+
+def _suspended() -> Iterator[_Entry]:
+    for person_id, key, branch in (
+        ("suspended-after-check", "suspended", "01"),
+        ("suspended-family", "suspended-2", "02"),
+    ):
+        entry = _entry(person_id, [_new(SOCIETY, f"12-34/9201/{branch}", key, "20260401")])
+        yield entry._replace(person=replace(entry.person, is_suspended=True))
 
 
 def _days() -> Iterator[_Entry]:

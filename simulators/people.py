@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import ClassVar, Final, Literal
 
@@ -30,10 +30,11 @@ _COLUMN_NAMES: Final = """
     card_classification insurer_name card_issue_date card_first_valid_date card_last_valid_date
     copayment_ratio is_preschool elderly_issue_date elderly_first_valid_date
     elderly_last_valid_date elderly_copayment_ratio limit_kind limit_class limit_issue_date
-    limit_first_valid_date limit_last_valid_date limit_long_term_date ticket_type ticket_month
-    ticket_issue_number ticket_first_valid_date ticket_last_valid_date ticket_institution_code
-    ticket_institution_name new_symbol new_number new_branch new_birth_date new_acquisition_date
-    individual_number
+    limit_first_valid_date limit_last_valid_date limit_long_term_date disease_category
+    disease_issue_date disease_first_valid_date disease_last_valid_date disease_self_pay
+    ticket_type ticket_month ticket_issue_number ticket_first_valid_date ticket_last_valid_date
+    ticket_institution_code ticket_institution_name new_symbol new_number new_branch new_birth_date
+    new_acquisition_date individual_number
 """
 COLUMNS: Final = tuple(_COLUMN_NAMES.split())
 """The columns of the coverage file, in its order."""
@@ -92,6 +93,10 @@ class TestPerson:
     note_en: str
     name: str
     is_limit_certificate_consented: bool = False
+    is_suspended: bool = False
+    """Whether the resident register disagrees; where no register is asked, the answer is 1."""
+    individual_number: str = field(default="", repr=False)
+    """Whose card and register entry it is; empty for one who told no number."""
 
     @property
     def card(self) -> Card:

@@ -65,18 +65,30 @@ class Outcome:
         return {**spelled, "validity": int(self.answer.validity)}
 
 
+def described(root: Path) -> dict[str, Any] | None:
+    """What a running sandbox says of itself, or None."""
+    try:
+        return read_description(root)
+    except FileNotFoundError:
+        return None
+
+
+def not_running(root: Path) -> Outcome:
+    """What is said where no sandbox runs."""
+    return Outcome(
+        None,
+        "UNAVAILABLE",
+        "SANDBOX_NOT_RUNNING",
+        f"{root} のサンドボックスは停止中です。onshi sandbox --dir {root} で起動してください。",
+        f"No sandbox is running in {root}. Start one: onshi sandbox --dir {root}",
+    )
+
+
 async def ask_sandbox(root: Path, question: Question) -> Outcome:
     """Ask the sandbox in `root` with its institution's certificate."""
-    try:
-        description = read_description(root)
-    except FileNotFoundError:
-        return Outcome(
-            None,
-            "UNAVAILABLE",
-            "SANDBOX_NOT_RUNNING",
-            f"{root} のサンドボックスは停止中です。onshi sandbox --dir {root} で起動してください。",
-            f"No sandbox is running in {root}. Start one: onshi sandbox --dir {root}",
-        )
+    description = described(root)
+    if description is None:
+        return not_running(root)
     party = description["certificates"]["institution"]
     tls = Tls(Path(party["certificate"]), Path(party["key"]), Path(party["ca"]))
     try:
@@ -88,7 +100,7 @@ async def ask_sandbox(root: Path, question: Question) -> Outcome:
         advice = refusal.advice
         return Outcome(None, "INVALID_ARGUMENT", str(refusal), advice.ja, advice.en)
     except grpc.aio.AioRpcError as error:
-        return _refused(error)
+        return refused(error)
 
 
 def _request(question: Question) -> ConfirmEligibilityRequest:
@@ -113,7 +125,8 @@ def _day(text: str, field: str) -> Date:
     return Date(year=day.year, month=day.month, day=day.day)
 
 
-def _refused(error: grpc.aio.AioRpcError) -> Outcome:
+def refused(error: grpc.aio.AioRpcError) -> Outcome:
+    """Read a refusal: its status, its reason and the advice in both languages."""
     reason, texts = "", {"ja": "", "en": error.details() or ""}
     status = rpc_status.from_call(error)
     for detail in status.details if status is not None else ():

@@ -9,11 +9,16 @@ import grpc
 
 from gateway.app.clock import SandboxClock, real_clock
 from gateway.app.layout import DataDir
+from gateway.card_pki import CardAuthorities
 from gateway.config import Settings, Tls
 from gateway.domain import eligibility
+from gateway.domain.card import CHALLENGE_BYTES, CardRules
+from gateway.observe import get_logger
 from gateway.pki import RevocationList
+from gateway.usecases.challenges import Challenges
 from gateway.usecases.confirm_eligibility import LookupLimits
 from gateway.usecases.context import Clock
+from gateway.usecases.visit import Cards
 
 
 def clock_of(settings: Settings) -> Clock:
@@ -41,6 +46,39 @@ def lookup_limits_of(settings: Settings) -> LookupLimits:
         limits.matches_max,
         limits.known_time_margin_ms,
     )
+
+
+def cards_of(settings: Settings, authorities: CardAuthorities) -> Cards:
+    """What a process needs to believe a card; each process has challenges of its own."""
+    limits, said = settings.limits, settings.cards
+    assert said is not None
+    return Cards(
+        Challenges(
+            limits.challenge_lifetime_ms,
+            limits.challenges_open_max,
+            lambda: secrets.token_bytes(CHALLENGE_BYTES),
+        ),
+        authorities.genuine,
+        CardRules(said.face_score_min, said.is_visual_allowed),
+    )
+
+
+class WatchedAuthorities:
+    """The card authorities, read again when the revocation list changes; None if there are none."""
+
+    def __init__(self, settings: Settings) -> None:
+        said = settings.cards
+        self.authorities: CardAuthorities | None = None
+        if said is not None:
+            self.authorities = CardAuthorities.load(said.anchors, said.revocation_list)
+
+    def refresh(self) -> None:
+        """Take a new list; one that is unsound is told of, and the one before stays in force."""
+        try:
+            if self.authorities is not None:
+                self.authorities.refresh()
+        except (OSError, ValueError) as error:
+            get_logger().warning("card_revocation_list_refused", error=type(error).__name__)
 
 
 def new_life() -> str:

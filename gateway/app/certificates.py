@@ -1,4 +1,4 @@
-"""The certificates of a simulation: a CA, the gateway's leaf, and one for each party."""
+"""The certificates of a simulation: a CA, leaves of the two servers, and one for each party."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ def issue_all(directory: Path, institution_code: str, insurers: Iterable[str]) -
         ("operator", Role.OPERATOR, "operator-1"),
         *((f"insurer-{number}", Role.INSURER, number) for number in insurers),
     ]
-    folders = [directory / "gateway"]
-    if not (folders[0] / "certificate.pem").exists():
-        issue_server_leaf(authority, now, LEAF_DAYS, SERVER_HOSTS).write(folders[0])
+    folders = [directory / "gateway", directory / "register"]
+    for folder in folders:
+        if not (folder / "certificate.pem").exists():
+            issue_server_leaf(authority, now, LEAF_DAYS, SERVER_HOSTS).write(folder)
     for name, role, code in parties:
         folder = directory / name
         folders.append(folder)

@@ -1,4 +1,4 @@
-"""The main job in one go, on real processes: issue, start, upload, ask by wire and by folder."""
+"""The whole circle on one screen, on real processes, in Japanese or English."""
 
 from __future__ import annotations
 
@@ -10,32 +10,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 from rich.table import Table
 
+from gateway.app.circle import Asked, Circle, Told
+from gateway.app.clock import SandboxClock, new_key
+from gateway.app.demo_words import CHAPTERS, SAY, WAYS
 from gateway.app.sandbox import INSTITUTION_CODE, Sandbox, running_sandbox
 from gateway.app.screen import VALIDITY_NAMES
 from gateway.app.supervisor import Gateway
+from gateway.domain.period import Instant, tokyo_day, tokyo_time
 from gateway.v1.eligibility_pb2_grpc import EligibilityServiceStub
 from simulators.catalogue import catalogue
 from simulators.channel import secure_channel
 from simulators.clinic import Folders, ask, ask_by_folder
 from simulators.people import TestPerson
+from simulators.story import Story, job_change
 
 if TYPE_CHECKING:
     from gateway.v1.eligibility_pb2_grpc import EligibilityServiceAsyncStub
 
 TERMINAL_WIDTH_MIN: Final = 118
+LOOKS_SHOWN: Final = 6
+STORY_SERIALS: Final = 9_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A question, the answer expected, and the two answers that came."""
+    """A question to a named test person, the answer expected, and the two answers that came."""
 
     person: TestPerson
     by_wire: int
     by_folder: int
-    explanation: str
 
     @property
     def is_good(self) -> bool:
@@ -43,32 +50,95 @@ class Row:
         return self.person.expected_validity == self.by_wire == self.by_folder
 
 
-def run_demo(directory: Path | None) -> int:
-    """Run the demo in a directory, or in a scratch folder that is removed; give the exit code."""
+def run_demo(directory: Path | None, language: str) -> int:
+    """
+    Run the demo in a directory, or in a scratch folder that is removed; give the exit code.
+
+    Args:
+        language: `ja` or `en`.
+    """
     if directory is not None:
-        return asyncio.run(_demo(directory))
+        return asyncio.run(_demo(directory, language))
     with tempfile.TemporaryDirectory(prefix="onshi-demo-") as scratch:
-        return asyncio.run(_demo(Path(scratch)))
+        return asyncio.run(_demo(Path(scratch), language))
 
 
-async def _demo(root: Path) -> int:
+async def _demo(root: Path, language: str) -> int:
     console = Console(highlight=False, width=max(Console().width, TERMINAL_WIDTH_MIN))
-    console.print("Onshi Gateway demo (模擬環境 / a simulation: no live system, no real person)\n")
-    console.print("1. A CA and a certificate for each party are issued; the gateway starts.")
-    console.print("2. Each insurer uploads its coverage file over mutual TLS.")
+    say = {key: words[language] for key, words in SAY.items()}
+    console.print(say["title"])
     async with running_sandbox(root, port=0, people=0, seed=1) as (sandbox, gateway):
-        numbers = catalogue(INSTITUTION_CODE).rows_by_insurer
-        lines = sum(len(rows) for rows in numbers.values())
-        console.print(f"   {lines} lines of {len(numbers)} insurers registered.")
-        console.print(f"3. A clinic asks {gateway.address} by gRPC.")
-        console.print(f"4. A receipt computer drops OQSsiquc01req_*.xml into {sandbox.folders}/req")
-        console.print("   and finds OQSsiquc01res_*.xml in res.\n")
+        clock = SandboxClock(sandbox.data.clock)
+        today = tokyo_day(clock())
+        clock.close()
+        unique = new_key()
+        story = job_change(int.from_bytes(unique) % STORY_SERIALS, today)
+        told = await Circle(sandbox, story, today, f"story-{unique.hex()[:8]}").tell()
         rows = await _ask_all(sandbox, gateway, _chosen(catalogue(INSTITUTION_CODE).people))
-    console.print(_table(rows))
-    bad = sum(not row.is_good for row in rows)
-    console.print("All answers as expected." if not bad else f"{bad} answers NOT as expected.")
+    _print_story(console, say, language, story, told)
+    bad = [row.person.id for row in rows if not row.is_good]
+    console.print(say["all"].format(asked=len(rows), good=len(rows) - len(bad)))
+    problems = [*told.problems(story), *bad]
+    for problem in problems:
+        console.print(f"NOT as expected: {problem}")
+    console.print(say["good"] if not problems else say["bad"])
     sys.stdout.flush()
-    return 1 if bad else 0
+    return 1 if problems else 0
+
+
+def _print_story(
+    console: Console, say: dict[str, str], language: str, story: Story, told: Told
+) -> None:
+    console.print(say["story"].format(day=story.changed, name=story.person.name))
+    console.print(_table(told.asked, language))
+    stages = told.stages
+    assert stages is not None
+    console.print(
+        say["stages"].format(
+            **{
+                name: f"{_ms(stages.received_time, at):.0f} ms"
+                for name, at in (
+                    ("checked", stages.checked_time),
+                    ("linked", stages.linked_time),
+                    ("projected", stages.projected_time),
+                    ("visible", stages.visible_by_card_time),
+                )
+            }
+        )
+    )
+    console.print(
+        say["claim"].format(
+            month=f"{story.changed:%Y-%m}",
+            before=told.billed_before,
+            code=told.check_code,
+            after=told.billed_after,
+        )
+    )
+    console.print(say["looks"].format(count=len(told.accesses)))
+    for look in told.accesses[:LOOKS_SHOWN]:
+        at = tokyo_time(Instant(look.access_time.seconds * 1_000_000))
+        purpose = look.purpose_ja if language == "ja" else look.purpose_en
+        console.print(f"   {at:%H:%M:%S}  {look.role} {look.code}  {purpose}", no_wrap=True)
+
+
+def _ms(since: Timestamp, until: Timestamp) -> float:
+    return (until.ToMicroseconds() - since.ToMicroseconds()) / 1000
+
+
+def _table(asked: Sequence[Asked], language: str) -> Table:
+    table = Table(show_lines=False)
+    for heading in SAY["headings"][language].split("|"):
+        table.add_column(heading, overflow="fold")
+    chapter = ""
+    for one in asked:
+        what = CHAPTERS[one.chapter][language] if one.chapter != chapter else ""
+        chapter = one.chapter
+        ja, en = one.why
+        why = ja.partition("。")[0] + "。" if language == "ja" else en.partition(". ")[0]
+        name_ja, _, name_en = VALIDITY_NAMES[one.validity].partition(" ")
+        name = name_ja if language == "ja" else name_en
+        table.add_row(what, WAYS[one.way][language], f"{one.validity} {name}", why)
+    return table
 
 
 def _chosen(people: Sequence[TestPerson]) -> list[TestPerson]:
@@ -113,25 +183,4 @@ async def _asked(
         person.on,
         is_limit_certificate_consented=is_consented,
     )
-    return Row(person, answer.validity, found.validity or 0, answer.explanation_ja)
-
-
-def _table(rows: Sequence[Row]) -> Table:
-    table = Table(show_lines=False)
-    table.add_column("test person", overflow="fold")
-    table.add_column("question", overflow="fold")
-    table.add_column("expected", justify="center")
-    table.add_column("gRPC", justify="center")
-    table.add_column("folder", justify="center")
-    table.add_column("answer and why", overflow="fold")
-    for row in rows:
-        person = row.person
-        table.add_row(
-            person.id,
-            f"{person.insurer_number} {person.symbol} {person.number} {person.branch}\n{person.on}",
-            str(person.expected_validity),
-            str(row.by_wire),
-            str(row.by_folder),
-            f"{VALIDITY_NAMES.get(row.by_wire, '?')}\n{row.explanation.partition('。')[0]}。",
-        )
-    return table
+    return Row(person, answer.validity, found.validity or 0)

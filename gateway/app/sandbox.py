@@ -20,20 +20,25 @@ from gateway.app.certificates import issue_all
 from gateway.app.clock import SandboxClock
 from gateway.app.layout import DataDir
 from gateway.app.processes import Child
+from gateway.app.register_place import RegisterPlace
 from gateway.app.supervisor import Gateway, kept, running
 from gateway.config import load_settings
 from gateway.domain.period import tokyo_time
+from gateway.edges.rpc.convert import sheet
+from gateway.store.sqlite import SqliteReader
 from gateway.v1.coverage_pb2_grpc import CoverageServiceStub
 from simulators.catalogue import ON, catalogue
 from simulators.channel import secure_channel
 from simulators.insurer import upload
 from simulators.people import Row, lines_of
 from simulators.population import population, rows_of
+from simulators.resident_rows import residents_of
 
 INSTITUTION_CODE: Final = "1319999999"
 """A made-up institution (oqs-interface.md)."""
 UPLOADS_AT_ONCE_MAX: Final = 8
 BRIDGE_DRAIN_S: Final = 5
+CHECKED_POLL_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,46 +124,65 @@ async def running_sandbox(
     """
     sandbox = Sandbox(root.resolve())  # noqa: ASYNC240  once, before anything runs
     sandbox.description.unlink(missing_ok=True)
-    files = await asyncio.to_thread(_files, people, seed)
-    _prepare(sandbox, sorted(files), port)
+    files, residents = await asyncio.to_thread(_files, people, seed)
+    register = RegisterPlace.at(sandbox.root / "register")
+    _prepare(sandbox, sorted(files), port, register)
+    register.prepare(sandbox.party("register"), residents)
     settings = load_settings(sandbox.gateway_config)
-    async with running(settings, sandbox.gateway_config) as gateway:
+    async with register.running(), running(settings, sandbox.gateway_config) as gateway:
         await _register(sandbox, gateway.address, files, f"{seed}-{people}")
-        _write(sandbox.bridge_config, _bridge_toml(gateway.address))
+        await _until_checked(sandbox.data.database)
+        write_file(sandbox.bridge_config, _bridge_toml(gateway.address))
         bridge = Child("bridge", "gateway.app.bridge", (str(sandbox.bridge_config),), sandbox.root)
         try:
             async with kept((bridge,)):
                 described = _described(sandbox, gateway, files)
-                _write(sandbox.description, json.dumps(described, indent=2, default=str))
+                described["register"] = register.described(sandbox.party("operator"))
+                write_file(sandbox.description, json.dumps(described, indent=2, default=str))
                 yield sandbox, gateway
         finally:
             sandbox.description.unlink(missing_ok=True)
             await bridge.stop(BRIDGE_DRAIN_S)
 
 
-def _files(people: int, seed: int) -> dict[str, list[bytes]]:
-    """The coverage files to upload, by insurer: the catalogue's first, then the population's."""
-    files = {
-        insurer: [lines_of(rows)]
-        for insurer, rows in catalogue(INSTITUTION_CODE).rows_by_insurer.items()
-    }
+def _files(people: int, seed: int) -> tuple[dict[str, list[bytes]], list[bytes]]:
+    """
+    The coverage files to upload, by insurer, and the residents behind them as lines of JSON.
+
+    The catalogue's file comes first, then the population's.
+    """
+    named = catalogue(INSTITUTION_CODE)
+    files = {insurer: [lines_of(rows)] for insurer, rows in named.rows_by_insurer.items()}
+    rows_named = [row for rows in named.rows_by_insurer.values() for row in rows]
+    residents = list(residents_of(rows_named, named.people))
     rows_by_insurer: dict[str, list[Row]] = {}
     for household in population(people, seed, ON):
         for row in rows_of(household):
             rows_by_insurer.setdefault(row["insurer_number"], []).append(row)
     for insurer, rows in rows_by_insurer.items():
         files.setdefault(insurer, []).append(lines_of(rows))
-    return files
+        residents += residents_of(rows)
+    return files, residents
 
 
-def _prepare(sandbox: Sandbox, insurers: Iterable[str], port: int) -> None:
+async def _until_checked(database: Path) -> None:
+    """Wait until the resident register has answered for every number that was told."""
+    store = SqliteReader(database, sheet)
+    try:
+        while await store.checks_received(1):  # noqa: ASYNC110  another process's work
+            await asyncio.sleep(CHECKED_POLL_S)
+    finally:
+        await store.close()
+
+
+def _prepare(sandbox: Sandbox, insurers: Iterable[str], port: int, register: RegisterPlace) -> None:
     """Issue what is missing of the certificates, and write the gateway's settings."""
     sandbox.root.mkdir(parents=True, exist_ok=True)
     sandbox.data.make()
     issue_all(sandbox.certificates, INSTITUTION_CODE, insurers)
     for folder in ("req", "res", "face", "work"):
         (sandbox.folders / folder).mkdir(parents=True, exist_ok=True)
-    _write(sandbox.gateway_config, _gateway_toml(port))
+    write_file(sandbox.gateway_config, _gateway_toml(port, register.address))
 
 
 async def _register(
@@ -196,7 +220,7 @@ def _described(sandbox: Sandbox, gateway: Gateway, insurers: Iterable[str]) -> d
     }
 
 
-def _gateway_toml(port: int) -> str:
+def _gateway_toml(port: int, register: str) -> str:
     return f"""\
 # Written by `onshi sandbox`. Paths are relative to this file.
 data_dir = "data"
@@ -206,6 +230,18 @@ is_sandbox = true
 [tls]
 certificate = "certs/gateway/certificate.pem"
 key = "certs/gateway/key.pem"
+ca = "certs/ca.pem"
+
+[cards]
+anchors = "register/user-authentication/anchors.pem"
+revocation_list = "register/user-authentication/revoked.pem"
+
+[resident_register]
+address = "{register}"
+
+[resident_register.tls]
+certificate = "certs/operator/certificate.pem"
+key = "certs/operator/key.pem"
 ca = "certs/ca.pem"
 """
 
@@ -227,7 +263,7 @@ ca = "certs/ca.pem"
 """
 
 
-def _write(path: Path, text: str) -> None:
+def write_file(path: Path, text: str) -> None:
     """Replace a file at once, so that no reader meets half of it."""
     half = path.with_name(f".{path.name}.new")
     half.write_text(text, encoding="utf-8")

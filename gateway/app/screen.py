@@ -11,7 +11,10 @@ from rich.table import Table
 from gateway.app.ask import Outcome
 from gateway.app.sandbox import INSTITUTION_CODE, Sandbox
 from gateway.app.supervisor import Gateway
+from gateway.app.visits import Visit
+from gateway.domain.period import Instant, tokyo_time
 from gateway.store.trail import TrailReport
+from gateway.v1.person_pb2 import OwnAccess
 from gateway.v1.types_pb2 import Coverage
 from simulators.catalogue import catalogue
 
@@ -71,6 +74,35 @@ def print_answer(outcome: Outcome) -> None:
     )
     console.print(f"decided by: {versions or 'nothing on record'}")
     console.print(f"access record: {answer.access_record_id}")
+
+
+def print_visit(visit: Visit) -> None:
+    """Show what a visit gave."""
+    print_answer(visit.outcome)
+    if visit.face_file is not None:
+        Console(soft_wrap=True, highlight=False).print(f"face file: {visit.face_file}")
+
+
+def print_accesses(looks: Sequence[OwnAccess]) -> None:
+    """Show a person who looked."""
+    console = Console()
+    console.width = max(console.width, TABLE_WIDTH_MIN)
+    console.print(accesses_table(looks))
+
+
+def accesses_table(looks: Sequence[OwnAccess]) -> Table:
+    """Who looked, as rows."""
+    table = Table("when 日時", "who 照会者", "why 目的", "what came of it 結果")
+    for look in looks:
+        at = tokyo_time(Instant(look.access_time.seconds * 1_000_000))
+        purpose = look.purpose_ja or look.purpose or "-"
+        table.add_row(
+            f"{at:%Y-%m-%d %H:%M:%S}",
+            f"{look.role} {look.code}",
+            purpose,
+            f"{look.outcome} {look.detail}",
+        )
+    return table
 
 
 def _cover_table(cover: Coverage) -> Table:

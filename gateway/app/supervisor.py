@@ -23,7 +23,7 @@ from gateway.app.layout import DataDir
 from gateway.app.processes import Child, StartFailedError
 from gateway.config import Settings
 from gateway.store.records import StoreTooNew, StoreTooOld
-from gateway.store.sqlite import opened
+from gateway.store.sqlite_file import opened
 
 BUSY_MS: Final = 5_000
 

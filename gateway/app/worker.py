@@ -10,26 +10,39 @@ from typing import Final
 
 import grpc
 
-from gateway.app.build import Credentials, clock_of, lookup_limits_of, new_life, rules_of
+from gateway.app.build import (
+    Credentials,
+    WatchedAuthorities,
+    cards_of,
+    clock_of,
+    lookup_limits_of,
+    new_life,
+    rules_of,
+)
 from gateway.app.child import run, say_ready
 from gateway.app.clock import new_key
 from gateway.app.layout import WRITER_SOCKET, DataDir
 from gateway.config import Settings, load_settings
+from gateway.domain.reassignment import ReassignmentRules
+from gateway.edges.rpc.card import CardReaderService
+from gateway.edges.rpc.claims import ClaimLimits, ClaimService, is_writable
 from gateway.edges.rpc.convert import sheet
 from gateway.edges.rpc.eligibility import EligibilityService
-from gateway.edges.rpc.forwarding import ForwardedCoverageService
+from gateway.edges.rpc.forwarding import COVERAGE, PERSON, Forwarded, ForwardedService
 from gateway.edges.rpc.identity import CertificateIdentity
-from gateway.edges.rpc.server import Bounds, Front, build_server
+from gateway.edges.rpc.server import Bounds, Front, Method, build_server
+from gateway.formats.uke import UkeLimits
 from gateway.observe import configure
 from gateway.policy import published_policy
 from gateway.store.access_log import AccessLog
 from gateway.store.sqlite import SqliteReader
+from gateway.usecases.check_claims import Checking, CheckLimits
 from gateway.usecases.door import Door
 
 MESSAGE_OVERHEAD_BYTES: Final = 4096
 """What an upload message may add to its chunk."""
 REFRESH_S: Final = 1.0
-"""How often the revocation list is looked at."""
+"""How often the revocation lists are looked at."""
 WRITER_CHANNEL: Final = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.initial_reconnect_backoff_ms", 50),
@@ -64,21 +77,46 @@ class Worker:
             limits.request_bytes_max,
             policy.version,
         )
-        self.eligibility = EligibilityService(
-            self._store,
-            Door(policy, self._accesses),
-            rules_of(settings),
-            lookup_limits_of(settings),
-        )
+        door = Door(policy, self._accesses)
+        rules, lookup_limits = rules_of(settings), lookup_limits_of(settings)
+        self.eligibility = EligibilityService(self._store, door, rules, lookup_limits)
+        self._watched = WatchedAuthorities(settings)
+        methods = [*self.eligibility.methods(), *self._forwarded(COVERAGE)]
+        methods += self._claims(door).methods()
+        if self._watched.authorities is not None:
+            cards = cards_of(settings, self._watched.authorities)
+            visits = CardReaderService(self._store, door, cards, rules, lookup_limits)
+            methods += visits.methods()
+        if self._watched.authorities is not None and settings.resident_register is not None:
+            methods += self._forwarded(PERSON)
         self.server = build_server(
             self.front,
-            (*self.eligibility.methods(), *ForwardedCoverageService(self._writer).methods()),
+            tuple(methods),
             Bounds(
                 limits.chunk_bytes_max + MESSAGE_OVERHEAD_BYTES,
                 limits.streams_per_connection_max,
                 is_port_shared=True,
             ),
         )
+
+    def _claims(self, door: Door) -> ClaimService:
+        limits = self._settings.limits
+        checking = Checking(
+            self._store,
+            door,
+            ReassignmentRules(),
+            CheckLimits(limits.matches_max, limits.claims_in_flight_max),
+            is_writable,
+        )
+        return ClaimService(
+            checking,
+            clock_of(self._settings),
+            ClaimLimits(limits.chunk_bytes_max, limits.upload_idle_s),
+            UkeLimits(),
+        )
+
+    def _forwarded(self, service: ForwardedService) -> tuple[Method, ...]:
+        return Forwarded(self._writer, service).methods()
 
     async def serve(self, port: int, stop: asyncio.Event) -> None:
         """
@@ -94,6 +132,7 @@ class Worker:
         say_ready()
         while not (stop.is_set() or self._accesses.has_failed):
             self._credentials.refresh()
+            self._watched.refresh()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), REFRESH_S)
         await self.server.stop(self._settings.limits.drain_s_max)

@@ -12,21 +12,32 @@ import contextlib
 import fcntl
 import os
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
-from gateway.app.build import clock_of, new_life
+from gateway.app.bridge import secure_channel
+from gateway.app.build import (
+    WatchedAuthorities,
+    cards_of,
+    clock_of,
+    new_life,
+)
 from gateway.app.child import run, say_ready
 from gateway.app.clock import new_key
 from gateway.app.layout import WRITER_SOCKET, DataDir
+from gateway.app.trailing import LiveTrail
 from gateway.app.worker import MESSAGE_OVERHEAD_BYTES
 from gateway.config import Limits, Settings, load_settings
+from gateway.domain.residents import ResidentRules
+from gateway.edges.residents import GrpcResidentRegister
 from gateway.edges.rpc.convert import sheet
 from gateway.edges.rpc.coverage import CoverageService
 from gateway.edges.rpc.identity import forwarded_identity
-from gateway.edges.rpc.server import Bounds, Front, RpcServer, build_server
+from gateway.edges.rpc.person import PersonService
+from gateway.edges.rpc.server import Bounds, Front, Method, RpcServer, build_server
 from gateway.formats.coverage_file import CoverageReader
-from gateway.observe import configure, log_bug
+from gateway.observe import configure
 from gateway.policy import published_policy
 from gateway.store.access_log import AccessLog
 from gateway.store.spool import FileSpool
@@ -34,17 +45,25 @@ from gateway.store.sqlite import SqliteStore
 from gateway.store.trail import Trail
 from gateway.store.vault import SqliteVault
 from gateway.usecases.apply_uploads import Applier
+from gateway.usecases.check_numbers import NumberChecker
 from gateway.usecases.context import Clock
 from gateway.usecases.desk import Desk
 from gateway.usecases.door import Door
+from gateway.usecases.portal import Portal
 from gateway.usecases.upload_coverage import Receiver, UploadLimits
 
 NICENESS: Final = 10
-INDEX_S: Final = 1.0
-"""How often new access records are indexed and the heads of their chains anchored."""
-INDEXED_AT_ONCE_MAX: Final = 5_000
+WATCH_S: Final = 1.0
+"""How often the access log and the revocation list of cards are looked at."""
 LOCK_S_MAX: Final = 20.0
 LOCK_POLL_S: Final = 0.02
+
+
+class Closing(Protocol):
+    """What must be closed at the end."""
+
+    async def close(self) -> Any:
+        """Close."""
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
@@ -64,19 +83,29 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     vault = SqliteVault(data.vault, data.keys / "vault.json")
     spool = FileSpool(data.spool, data.keys / "spool.json")
     upload_limits = _upload_limits(limits)
-    desk = Desk(store, vault, new_key, clock)
+    numbers_told = None if settings.resident_register is None else asyncio.Event()
+    desk = Desk(store, vault, new_key, clock, numbers_told=numbers_told)
     applier = Applier(store, spool, desk, CoverageReader, upload_limits)
     door = Door(published_policy(), accesses)
     receiver = Receiver(store, spool, desk, door, upload_limits, applier.wake)
-    service = CoverageService(
+    coverage = CoverageService(
         store, vault, desk, door, receiver, applier, float(limits.upload_idle_s)
     )
-    server = _server(service, accesses, clock, limits)
+    trail = LiveTrail(Trail(data.trail, data.access), clock)
+    watched = WatchedAuthorities(settings)
+    methods = [*coverage.methods()]
     jobs = [
-        asyncio.create_task(_watch(accesses, stop)),
+        asyncio.create_task(_watch(accesses, watched, stop)),
         asyncio.create_task(applier.run(stop)),
-        asyncio.create_task(_index(Trail(data.trail, data.access), clock, stop)),
+        asyncio.create_task(trail.run(stop)),
     ]
+    closing: list[Closing] = [accesses, spool, vault, store]
+    if numbers_told is not None:
+        road = NumberRoad(settings, clock, store, vault, desk, door, trail, numbers_told)
+        jobs.append(asyncio.create_task(road.checker.run(stop)))
+        methods += road.methods(watched)
+        closing.append(road.channel)
+    server = _server(tuple(methods), accesses, clock, limits)
     await server.start()
     say_ready()
     stopped = asyncio.create_task(stop.wait())
@@ -84,19 +113,65 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     stop.set()
     await server.stop(limits.drain_s_max)
     await asyncio.gather(stopped, *jobs)
-    for part in (accesses, spool, vault, store):
+    for part in closing:
         await part.close()
 
 
-async def _watch(accesses: AccessLog, stop: asyncio.Event) -> None:
-    """End with the access log: the supervisor starts the next writer with a log of its own."""
+class NumberRoad:
+    """What a gateway with a resident register has besides: checked numbers, and the portal."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        store: SqliteStore,
+        vault: SqliteVault,
+        desk: Desk,
+        door: Door,
+        trail: LiveTrail,
+        numbers_told: asyncio.Event,
+    ) -> None:
+        said = settings.resident_register
+        assert said is not None
+        self.channel = secure_channel(said.address, said.tls)
+        register = GrpcResidentRegister(self.channel)
+        rules = ResidentRules(is_address_compared=said.is_address_compared)
+        self.checker = NumberChecker(store, vault, desk, register, rules, clock, numbers_told)
+        self._settings = settings
+        self._portal = partial(
+            Portal,
+            store=store,
+            vault=vault,
+            register=register,
+            desk=desk,
+            door=door,
+            looks=trail,
+            new_key=new_key,
+            clock=clock,
+        )
+
+    def methods(self, watched: WatchedAuthorities) -> tuple[Method, ...]:
+        """The portal's methods; none where no cards are accepted."""
+        if watched.authorities is None:
+            return ()
+        cards = cards_of(self._settings, watched.authorities)
+        return PersonService(self._portal(cards=cards)).methods()
+
+
+async def _watch(accesses: AccessLog, watched: WatchedAuthorities, stop: asyncio.Event) -> None:
+    """
+    Take new revocation lists of cards.
+
+    Ends with the access log: the supervisor starts the next writer with a log of its own.
+    """
     while not (stop.is_set() or accesses.has_failed):
+        watched.refresh()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), INDEX_S)
+            await asyncio.wait_for(stop.wait(), WATCH_S)
 
 
 def _server(
-    service: CoverageService, accesses: AccessLog, clock: Clock, limits: Limits
+    methods: tuple[Method, ...], accesses: AccessLog, clock: Clock, limits: Limits
 ) -> RpcServer:
     front = Front(
         forwarded_identity,
@@ -108,7 +183,7 @@ def _server(
     )
     server = build_server(
         front,
-        service.methods(),
+        methods,
         Bounds(
             limits.chunk_bytes_max + MESSAGE_OVERHEAD_BYTES,
             limits.streams_per_connection_max,
@@ -128,29 +203,6 @@ def _upload_limits(limits: Limits) -> UploadLimits:
         slice_ms_max=limits.slice_ms_max,
         refused_lines_reported_max=limits.refused_lines_reported_max,
     )
-
-
-async def _index(trail: Trail, clock: Clock, stop: asyncio.Event) -> None:
-    """
-    Feed the trail until told to stop.
-
-    A broken chain is a bug or tampering: it is logged, indexing ends, lookups go on, and
-    `onshi trail verify` names the place.
-    """
-
-    def step() -> bool:
-        return trail.index_new(INDEXED_AT_ONCE_MAX, clock()) == INDEXED_AT_ONCE_MAX
-
-    try:
-        while not stop.is_set():
-            is_behind = await asyncio.to_thread(step)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), 0.01 if is_behind else INDEX_S)
-    except Exception as exc:  # noqa: BLE001  the trail can be rebuilt; writing must go on
-        log_bug(exc, new_key().hex())
-        await stop.wait()
-    finally:
-        trail.close()
 
 
 async def _be_alone(path: Path) -> None:

@@ -24,7 +24,7 @@ from gateway.domain.period import Instant, Period
 Items = Mapping[str, Any]
 """Names of `Coverage` fields and their values. Certificates are merged by their first valid day."""
 
-CERTIFICATE_ITEMS: Final = ("elderly", "limits", "tickets")
+CERTIFICATE_ITEMS: Final = ("elderly", "limits", "tickets", "diseases")
 
 IDENTIFYING_ITEMS: Final = frozenset({"insured_id", "birth_date", "period"})
 """Items only a correction may change; `insured_id` also by `Change`, for a branch assigned late."""
@@ -213,7 +213,9 @@ def _merged_certificates(old: Sequence[Any], new: Sequence[Any]) -> tuple[Any, .
 
 
 def _certificate_key(certificate: Any) -> tuple[date, str]:
-    return certificate.validity.start, str(getattr(certificate, "issue_number", ""))
+    issue_number = str(getattr(certificate, "issue_number", ""))
+    category = getattr(certificate, "category", None)
+    return certificate.validity.start, issue_number if category is None else category.value
 
 
 def _aimed_at(

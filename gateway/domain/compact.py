@@ -18,6 +18,7 @@ from msgspec import Struct
 from gateway.domain.coverage import (
     Coverage,
     CoverState,
+    DiseaseCertificate,
     ElderlyCertificate,
     History,
     LimitCertificate,
@@ -48,6 +49,7 @@ class CompactCover(Struct, frozen=True, array_like=True):
     limits: tuple[LimitCertificate, ...]
     tickets: tuple[MedicalTicket, ...]
     sheet: bytes
+    diseases: tuple[DiseaseCertificate, ...] = ()
 
 
 class CompactHistory(Struct, frozen=True, array_like=True):
@@ -93,4 +95,5 @@ def _compact_cover(
         limits=cover.limits,
         tickets=cover.tickets,
         sheet=render(cover),
+        diseases=cover.diseases,
     )

@@ -113,6 +113,27 @@ class LimitCertificate(Struct, frozen=True, array_like=True):
     long_term_date: date | None = None
 
 
+class DiseaseCategory(Enum):
+    """Which specific disease (特定疾病の疾病区分, OQSCD013)."""
+
+    KIDNEY_FAILURE = "1"
+    CLOTTING_FACTOR = "2"
+    HIV_BY_CLOTTING_FACTOR = "3"
+
+
+class DiseaseCertificate(Struct, frozen=True, array_like=True):
+    """
+    Specific disease certificate (特定疾病療養受療証), which a person may have several of.
+
+    `self_pay` is what the person pays at most a month, in yen (insurer-lifecycle.md 1.1 #28-29).
+    """
+
+    validity: Period
+    category: DiseaseCategory
+    self_pay: int
+    issue_date: date | None = None
+
+
 class MedicalTicket(Struct, frozen=True, array_like=True):
     """A ticket of medical assistance (医療券・調剤券); `month` is YYYYMM."""
 
@@ -159,6 +180,7 @@ class Coverage(Struct, frozen=True, array_like=True, kw_only=True):
     elderly: tuple[ElderlyCertificate, ...] = ()
     limits: tuple[LimitCertificate, ...] = ()
     tickets: tuple[MedicalTicket, ...] = ()
+    diseases: tuple[DiseaseCertificate, ...] = ()
 
     @property
     def is_visible(self) -> bool:

@@ -19,6 +19,7 @@ from msgspec import Struct
 from gateway.domain.compact import CompactCover, CompactHistory
 from gateway.domain.coverage import (
     CoverState,
+    DiseaseCertificate,
     ElderlyCertificate,
     LimitCertificate,
     MedicalTicket,
@@ -87,9 +88,18 @@ class Why(Enum):
         "Ask the welfare office.",
     )
     CARD_UNKNOWN = Explanation(
-        "マイナンバーカードで確認できる資格がありません。登録の完了を待つか、資格確認書等で"
-        "確認してください。",
-        "No cover can be seen by this card. Wait until it is registered, or use a certificate.",
+        "マイナンバーカードで確認できる資格がありません。加入の届出や個人番号の登録が済んでいない"
+        "おそれがあります。資格確認書・資格情報のお知らせで確認するか、申立書により通常の負担割合で"
+        "受診できます。いずれもできないときは全額の支払いとなり、後日払い戻されます。",
+        "No cover can be seen by this card; the filing or the My Number may not be registered yet. "
+        "Use a certificate or notice, or the patient's declaration at the normal share; failing "
+        "both, payment is in full and refunded later.",
+    )
+    CARD_NOT_REGISTERED = Explanation(
+        "このマイナンバーカードは健康保険証としての利用登録がされていません。この場で初回登録を"
+        "するか、資格確認書で確認してください。",
+        "This card is not registered for use at institutions. Register it here and now, or use a "
+        "certificate.",
     )
 
 
@@ -165,6 +175,7 @@ class Shown(Struct, frozen=True):
     elderly: ElderlyCertificate | None
     limit: LimitCertificate | None
     tickets: tuple[MedicalTicket, ...]
+    diseases: tuple[DiseaseCertificate, ...] = ()
 
 
 class Confirmation(Struct, frozen=True):
@@ -366,7 +377,17 @@ def _shown(match: _Match, query: Query) -> Shown:
         _holding(cover.elderly, on) if cover.elderly else None,
         _holding(limits, on) if limits else None,
         tuple(ticket for ticket in cover.tickets if ticket.month == month),
+        _all_holding(cover.diseases, query) if cover.diseases else (),
     )
+
+
+def _all_holding(
+    certificates: Sequence[DiseaseCertificate], query: Query
+) -> tuple[DiseaseCertificate, ...]:
+    """The specific disease certificates of the day, shown with consent as a limit's are."""
+    if not query.is_limit_consented:
+        return ()
+    return tuple(one for one in certificates if one.validity.holds_on(query.on))
 
 
 def _holding(certificates: Sequence[_Certificate], on: date) -> _Certificate | None:

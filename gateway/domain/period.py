@@ -9,6 +9,7 @@ takes that spelling. Sources: house decision 0001; oqs-interface.md 2.2 (items 1
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Final, NewType
 
@@ -79,6 +80,22 @@ def is_within(day: date, first: date, last: date) -> bool:
 def days_after(day: date, days: int) -> date:
     """The day so many days later (earlier, if negative), kept within the calendar."""
     return date.fromordinal(min(max(day.toordinal() + days, 1), date.max.toordinal()))
+
+
+def months_after(day: date, months: int) -> date:
+    """
+    The same day so many months later (earlier, if negative), or that month's last day.
+
+    Three months before 31 May is 28 February, or 29 in a leap year. Kept within the calendar.
+    """
+    month = min(max(day.year * 12 + day.month - 1 + months, 12), date.max.year * 12 + 11)
+    first = date(month // 12, month % 12 + 1, 1)
+    return first.replace(day=min(day.day, month_end(first).day))
+
+
+def month_end(day: date) -> date:
+    """The last day of a day's month."""
+    return day.replace(day=monthrange(day.year, day.month)[1])
 
 
 def is_later(day: date, other: date) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway.domain.coverage import (
     CardClassification,
+    DiseaseCategory,
     LimitClass,
     LimitKind,
     LossReason,
@@ -112,6 +113,12 @@ def _percent(cell: str) -> int:
     return percent
 
 
+def _yen(cell: str) -> int:
+    if re.fullmatch("[0-9]{1,7}", cell) is None:
+        raise InvalidInput("FORMAT_WRONG")
+    return int(cell)
+
+
 def _post_number(cell: str) -> str:
     found = re.fullmatch("([0-9]{3})-?([0-9]{4})", cell)
     if found is None:
@@ -205,6 +212,13 @@ COLUMNS: Final = {
         _part("limit_first_valid_date", "限度額適用認定証有効開始年月日", _DAY),
         _part("limit_last_valid_date", "限度額適用認定証有効終了年月日", _DAY),
         _part("limit_long_term_date", "長期入院該当年月日", _DAY),
+        _part("disease_category", "特定疾病療養受療証疾病区分", _code(DiseaseCategory)),
+        _part("disease_issue_date", "特定疾病療養受療証交付年月日", _DAY),
+        _part("disease_first_valid_date", "特定疾病療養受療証有効開始年月日", _DAY),
+        _part("disease_last_valid_date", "特定疾病療養受療証有効終了年月日", _DAY),
+        _part(
+            "disease_self_pay", "特定疾病療養受療証自己負担限度額", Kind("yen, 1 to 7 digits", _yen)
+        ),
         _part("ticket_type", "医療券・調剤券別", Kind("code: 01, 02", _ticket_type)),
         _part("ticket_month", "診療年月", Kind("month, YYYYMM", _month)),
         _part("ticket_issue_number", "交付番号", _SHORT),

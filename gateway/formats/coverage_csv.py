@@ -26,7 +26,13 @@ from gateway.domain.changes import (
     NewCover,
     Target,
 )
-from gateway.domain.coverage import Coverage, ElderlyCertificate, LimitCertificate, MedicalTicket
+from gateway.domain.coverage import (
+    Coverage,
+    DiseaseCertificate,
+    ElderlyCertificate,
+    LimitCertificate,
+    MedicalTicket,
+)
 from gateway.domain.coverage_lines import LineError
 from gateway.domain.errors import InvalidInput, Refusal
 from gateway.domain.identifiers import InsuredId
@@ -211,12 +217,14 @@ def _items(line: _Line) -> dict[str, Any]:
         items["card_validity"] = None
     elif "card_first_valid_date" in line.said or "card_last_valid_date" in line.said:
         items["card_validity"] = line.days("card_")
-    if line.has_any("elderly_"):
-        items["elderly"] = (_elderly(line),)
-    if line.has_any("limit_"):
-        items["limits"] = (_limit(line),)
-    if line.has_any("ticket_"):
-        items["tickets"] = (_ticket(line),)
+    for item, prefix, certificate in (
+        ("elderly", "elderly_", _elderly),
+        ("limits", "limit_", _limit),
+        ("diseases", "disease_", _disease),
+        ("tickets", "ticket_", _ticket),
+    ):
+        if line.has_any(prefix):
+            items[item] = (certificate(line),)
     return items
 
 
@@ -235,6 +243,15 @@ def _limit(line: _Line) -> LimitCertificate:
         line.required("limit_class"),
         line.value("limit_issue_date"),
         line.value("limit_long_term_date"),
+    )
+
+
+def _disease(line: _Line) -> DiseaseCertificate:
+    return DiseaseCertificate(
+        line.days("disease_"),
+        line.required("disease_category"),
+        line.required("disease_self_pay"),
+        line.value("disease_issue_date"),
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from datetime import date
 
 from gateway.domain.access import AccessRecord, record_id
+from gateway.domain.card import CardKey
 from gateway.domain.compact import CompactHistory, Render, compact
 from gateway.domain.coverage import Coverage, Enrolment, History
 from gateway.domain.errors import InvalidInput, TooMuch
@@ -21,9 +22,12 @@ from gateway.domain.period import Instant
 from gateway.domain.projection import history_of
 from gateway.store.port import (
     Batch,
+    CardHolder,
+    CheckState,
     Enrollee,
     Loaded,
     NewLink,
+    NumberCheck,
     RefusedLine,
     Upload,
     UploadKey,
@@ -46,6 +50,8 @@ class MemoryStore:
         self._uploads: dict[UploadKey, Upload] = {}
         self._refused: dict[UploadKey, set[tuple[int, str, str]]] = {}
         self._last_recorded = Instant(0)
+        self._checks: dict[tuple[EnrolleeKey, Instant], NumberCheck] = {}
+        self._cards: dict[CardKey, PersonKey] = {}
 
     async def matching(
         self, key: LookupKey, birth_date: date, people_max: int
@@ -63,6 +69,20 @@ class MemoryStore:
             for history in self._matching(key, birth_date, known, people_max)
         ]
 
+    async def by_card(self, card_key: CardKey) -> CardHolder | None:
+        """See `Reading`."""
+        person_key = self._cards.get(card_key)
+        if person_key is None:
+            return None
+        history = await self.history_of(person_key)
+        compacted = None if history is None else compact(history, self._render)
+        return CardHolder(person_key, compacted)
+
+    async def cards_of(self, person_key: PersonKey, cards_max: int) -> Sequence[CardKey]:
+        """See `Reading`."""
+        cards = [key for key, holder in self._cards.items() if holder == person_key]
+        return cards[::-1][:cards_max]
+
     async def history_of(self, person_key: PersonKey) -> History | None:
         """See `Reading`."""
         version = self._person_versions.get(person_key)
@@ -70,22 +90,33 @@ class MemoryStore:
             return None
         return self._people(_END_OF_TIME).get(person_key, History(person_key, version, ()))
 
-    async def load(self, keys: Collection[LookupKey], people: Collection[PersonKey]) -> Loaded:
+    async def load(
+        self,
+        keys: Collection[LookupKey],
+        people: Collection[PersonKey],
+        enrollees: Collection[EnrolleeKey] = (),
+    ) -> Loaded:
         """See `Writing`."""
         found = self._people(_END_OF_TIME)
         ever = {key for key, cover in self._versions if cover.insured_id.lookup_key in keys}
+        ever |= set(enrollees)
         concerned = set(people) | {
             person_key
             for person_key, history in found.items()
             if any(enrolment.enrollee_key in ever for enrolment in history.enrolments)
         }
-        enrollees = [
-            Enrollee(self._insurers[enrolment.enrollee_key], person_key, enrolment)
+        loaded = [
+            Enrollee(
+                self._insurers[enrolment.enrollee_key],
+                person_key,
+                enrolment,
+                self._last_check(enrolment.enrollee_key),
+            )
             for person_key in concerned & found.keys()
             for enrolment in found[person_key].enrolments
         ]
         return Loaded(
-            tuple(sorted(enrollees, key=lambda enrollee: enrollee.enrolment.enrollee_key)),
+            tuple(sorted(loaded, key=lambda enrollee: enrollee.enrolment.enrollee_key)),
             {person_key: self._person_versions.get(person_key, 0) for person_key in concerned},
         )
 
@@ -98,6 +129,11 @@ class MemoryStore:
         self._links.extend((batch.recorded_time, link) for link in batch.links)
         for history in batch.histories:
             self._person_versions[history.person_key] = history.version
+        for check in batch.checks:
+            self._checks[check.enrollee_key, check.received_time] = check
+        for card in batch.cards:
+            self._cards.pop(card.card_key, None)
+            self._cards[card.card_key] = card.person_key
         if batch.upload is not None:
             self._uploads[batch.upload.upload_key] = batch.upload
             self._refused.setdefault(batch.upload.upload_key, set()).update(
@@ -105,9 +141,30 @@ class MemoryStore:
             )
         self._last_recorded = max(self._last_recorded, batch.recorded_time)
 
+    async def forerunners_of(self, person_key: PersonKey) -> Sequence[PersonKey]:
+        """See `Writing`."""
+        history = await self.history_of(person_key)
+        enrollees = {one.enrollee_key for one in (history.enrolments if history else ())}
+        found = {
+            link.person_key
+            for _, link in self._links
+            if link.enrollee_key in enrollees and not link.is_numbered
+        }
+        return sorted(found - {person_key})
+
     async def last_recorded_time(self) -> Instant:
         """See `Writing`."""
         return self._last_recorded
+
+    async def checks_received(self, checks_max: int) -> Sequence[NumberCheck]:
+        """See `Writing`."""
+        waiting = [one for one in self._checks.values() if one.state is CheckState.RECEIVED]
+        waiting.sort(key=lambda check: (check.received_time, check.enrollee_key))
+        return waiting[:checks_max]
+
+    def _last_check(self, enrollee_key: EnrolleeKey) -> NumberCheck | None:
+        told = [check for (key, _), check in sorted(self._checks.items()) if key == enrollee_key]
+        return told[-1] if told else None
 
     async def upload(self, upload_key: UploadKey) -> Upload | None:
         """See `Writing`."""
@@ -180,6 +237,11 @@ class MemoryVault:
     async def holds(self, person_key: PersonKey, number: IndividualNumber) -> bool:
         """See `Vault`."""
         return self._people.get(number) == person_key
+
+    async def numbers_of(self, people: Sequence[PersonKey]) -> Sequence[IndividualNumber]:
+        """See `Vault`."""
+        numbers = {person_key: number for number, person_key in self._people.items()}
+        return [numbers[person_key] for person_key in people]
 
 
 class MemorySpool:

@@ -19,7 +19,7 @@ from alembic.config import Config
 from gateway.domain.compact import Render
 from gateway.store import facts, sql
 from gateway.store.records import PROJECTION_FORMAT
-from gateway.store.sqlite import (
+from gateway.store.sqlite_file import (
     LONG_BUSY_MS,
     connected,
     format_of,

@@ -13,9 +13,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import IntEnum
-from typing import NewType, Protocol
+from typing import NamedTuple, NewType, Protocol
 
 from gateway.domain.access import AccessRecord
+from gateway.domain.card import CardKey
 from gateway.domain.compact import CompactHistory
 from gateway.domain.coverage import Coverage, Enrolment, History
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
@@ -24,6 +25,14 @@ from gateway.domain.period import Instant
 
 UploadKey = NewType("UploadKey", bytes)
 """Digest of insurer number and request id, 16 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardHolder:
+    """Whose a registered card is; `history` is None while nothing is linked to the person."""
+
+    person_key: PersonKey
+    history: CompactHistory | None
 
 
 class Reading(Protocol):
@@ -53,17 +62,64 @@ class Reading(Protocol):
         Enrolments without a cover known then, and people without enrolments, are left out.
         """
 
+    async def by_card(self, card_key: CardKey) -> CardHolder | None:
+        """Give the holder of a registered card and their last known history; None if not."""
+
+    async def cards_of(self, person_key: PersonKey, cards_max: int) -> Sequence[CardKey]:
+        """Give registered cards of a person, the latest first."""
+
     async def history_of(self, person_key: PersonKey) -> History | None:
         """Give the last known history of a person; None for a key never used."""
 
 
+class CheckState(IntEnum):
+    """How far a told My Number has come."""
+
+    RECEIVED = 1
+    """Safe; the resident register has not answered."""
+    LINKED = 2
+    SUSPENDED = 3
+    """The register disagrees; the covers are out of sight until the insurer corrects."""
+    REPLACED = 4
+    """Told anew before the register answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberCheck:
+    """
+    A My Number an insurer told for an enrollee, on its way to a link: each stage with its stamp.
+
+    `person_key` is whose number the vault says it is. `upload_key` and `line_number` tell where it
+    was told. `mismatches` are names of `gateway.domain.residents.Mismatch`. A check is known by
+    its enrollee and `received_time`; the latest of an enrollee counts.
+    """
+
+    enrollee_key: EnrolleeKey
+    received_time: Instant
+    insurer_number: InsurerNumber
+    person_key: PersonKey
+    upload_key: UploadKey
+    line_number: int
+    state: CheckState = CheckState.RECEIVED
+    checked_time: Instant | None = None
+    linked_time: Instant | None = None
+    projected_time: Instant | None = None
+    visible_time: Instant | None = None
+    mismatches: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Enrollee:
-    """An insurer's enrollee as last known: every cover, and the person they are linked to."""
+    """
+    An insurer's enrollee as last known: every cover, and the person they are linked to.
+
+    `told` is the latest check of their number, if one was told and had to be checked.
+    """
 
     insurer_number: InsurerNumber
     person_key: PersonKey
     enrolment: Enrolment
+    told: NumberCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +214,14 @@ class RefusedLine:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class NewCard:
+    """That a card is a person's key to their eligibility; replaces what was said of the card."""
+
+    card_key: CardKey
+    person_key: PersonKey
+
+
 @dataclass(slots=True)
 class Batch:
     """
@@ -176,13 +240,21 @@ class Batch:
     """Inserted or replaced by its key."""
     refused_lines: list[RefusedLine] = field(default_factory=list)
     """Of `upload`."""
+    checks: list[NumberCheck] = field(default_factory=list)
+    """Inserted or replaced by enrollee and received time; in order."""
+    cards: list[NewCard] = field(default_factory=list)
 
 
 class Writing(Reading, Protocol):
     """What the one writer needs."""
 
-    async def load(self, keys: Collection[LookupKey], people: Collection[PersonKey]) -> Loaded:
-        """Give what changes under these keys, or of these people, concern."""
+    async def load(
+        self,
+        keys: Collection[LookupKey],
+        people: Collection[PersonKey],
+        enrollees: Collection[EnrolleeKey] = (),
+    ) -> Loaded:
+        """Give what changes under these keys, or of these people or enrollees, concern."""
 
     async def commit(self, batch: Batch) -> None:
         """
@@ -194,6 +266,17 @@ class Writing(Reading, Protocol):
 
     async def last_recorded_time(self) -> Instant:
         """The latest `recorded_time` ever committed, 0 for an empty store."""
+
+    async def forerunners_of(self, person_key: PersonKey) -> Sequence[PersonKey]:
+        """
+        Give whom a person's enrollees were, each by itself, before a My Number linked them.
+
+        What was recorded about a forerunner was about this person. Another person an enrollee was
+        linked to by a number is none.
+        """
+
+    async def checks_received(self, checks_max: int) -> Sequence[NumberCheck]:
+        """Give the checks that wait for the resident register, oldest first."""
 
     async def upload(self, upload_key: UploadKey) -> Upload | None:
         """Give an upload, or None."""
@@ -217,6 +300,35 @@ class Vault(Protocol):
 
     async def holds(self, person_key: PersonKey, number: IndividualNumber) -> bool:
         """Whether a person's number is this one."""
+
+    async def numbers_of(self, people: Sequence[PersonKey]) -> Sequence[IndividualNumber]:
+        """
+        Decrypt the numbers of people, in their order, for the resident register alone.
+
+        Raises:
+            KeyError: For a person without a number.
+        """
+
+
+class Look(NamedTuple):
+    """One look at a person as the trail shows it; the fields are those of its access record."""
+
+    record_id: str
+    at: Instant
+    role: str
+    code: str
+    method: str
+    purpose: str
+    operation: str
+    outcome: str
+    detail: str
+
+
+class Looks(Protocol):
+    """The trail of looks, by whom they were about."""
+
+    async def who_looked(self, person_key: PersonKey, looks_max: int) -> Sequence[Look]:
+        """Give the latest looks at a person that are durable by now, newest first."""
 
 
 class Accesses(Protocol):

@@ -21,6 +21,9 @@ DISTRIBUTED_BY: Final = {
     "links": "person_key",
     "people": "person_key",
     "lookups": "lookup_key",
+    "number_checks": "enrollee_key",
+    "cards": "card_key",
+    "person_cards": "person_key",
     "uploads": "upload_key",
     "refused_lines": "upload_key",
 }
@@ -96,6 +99,42 @@ PEOPLE: Final = Table(
     _count("version"),
     Column("compact", LargeBinary, nullable=False),
     Column("history", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+NUMBER_CHECKS: Final = Table(
+    "number_checks",
+    METADATA,
+    _key("enrollee_key"),
+    _time("received_time", is_primary=True),
+    _text("insurer_number"),
+    _key("person_key", is_primary=False),
+    _key("upload_key", is_primary=False),
+    _count("line_number"),
+    _count("state"),
+    _time("checked_time", is_optional=True),
+    _time("linked_time", is_optional=True),
+    _time("projected_time", is_optional=True),
+    _time("visible_time", is_optional=True),
+    _text("mismatches"),
+    Index("number_checks_received", "received_time", sqlite_where=text("state = 1")),
+)
+
+CARDS: Final = Table(
+    "cards",
+    METADATA,
+    _key("card_key"),
+    _key("person_key", is_primary=False),
+    _time("recorded_time"),
+    sqlite_with_rowid=False,
+)
+
+PERSON_CARDS: Final = Table(
+    "person_cards",
+    METADATA,
+    _key("person_key"),
+    _key("card_key"),
+    _time("recorded_time"),
     sqlite_with_rowid=False,
 )
 

@@ -12,8 +12,17 @@ from typing import Any, Final
 
 from gateway.domain.compact import Render, compact
 from gateway.domain.coverage import History
-from gateway.domain.identifiers import InsurerNumber
-from gateway.store.port import Batch, NewLink, NewVersion, Upload, UploadState
+from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, PersonKey
+from gateway.store.port import (
+    Batch,
+    CheckState,
+    NewLink,
+    NewVersion,
+    NumberCheck,
+    Upload,
+    UploadKey,
+    UploadState,
+)
 from gateway.store.records import encode_compact, encode_coverage, encode_history
 
 Row = tuple[Any, ...]
@@ -37,6 +46,10 @@ PEOPLE_UNDER: Final = "SELECT DISTINCT person_key FROM lookups WHERE lookup_key 
 
 PEOPLE_OF_ENROLLEE: Final = "SELECT person_key FROM enrollee_people WHERE enrollee_key = ?"
 
+WAS_UNNUMBERED: Final = """
+SELECT 1 FROM links WHERE person_key = ? AND enrollee_key = ? AND is_numbered = 0 LIMIT 1
+"""
+
 LINKS_KNOWN_AT: Final = """
 SELECT enrollee_key, is_numbered FROM links
 WHERE person_key = ? AND recorded_time <= ? AND (superseded_time IS NULL OR superseded_time > ?)
@@ -46,6 +59,54 @@ COVERS_KNOWN_AT: Final = """
 SELECT body FROM cover_versions
 WHERE enrollee_key = ? AND recorded_time <= ? AND (superseded_time IS NULL OR superseded_time > ?)
 """
+
+BY_CARD: Final = """
+SELECT cards.person_key, people.compact
+FROM cards LEFT JOIN people ON people.person_key = cards.person_key
+WHERE cards.card_key = ?
+"""
+"""The hot read by card: as `MATCHING`, two routed statements on a distributed database."""
+
+PUT_CARD: Final = """
+INSERT INTO cards (card_key, person_key, recorded_time) VALUES (?, ?, ?)
+ON CONFLICT (card_key)
+DO UPDATE SET person_key = excluded.person_key, recorded_time = excluded.recorded_time
+"""
+
+PUT_PERSON_CARD: Final = """
+INSERT INTO person_cards (person_key, card_key, recorded_time) VALUES (?, ?, ?)
+ON CONFLICT (person_key, card_key) DO UPDATE SET recorded_time = excluded.recorded_time
+"""
+
+CARDS_OF: Final = """
+SELECT card_key FROM person_cards WHERE person_key = ?
+ORDER BY recorded_time DESC, card_key LIMIT ?
+"""
+
+_CHECK_COLUMNS: Final = """
+enrollee_key, received_time, insurer_number, person_key, upload_key, line_number, state,
+checked_time, linked_time, projected_time, visible_time, mismatches
+"""
+
+PUT_CHECK: Final = f"""
+INSERT INTO number_checks ({_CHECK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (enrollee_key, received_time) DO UPDATE SET
+    person_key = excluded.person_key, upload_key = excluded.upload_key,
+    line_number = excluded.line_number, state = excluded.state,
+    checked_time = excluded.checked_time, linked_time = excluded.linked_time,
+    projected_time = excluded.projected_time, visible_time = excluded.visible_time,
+    mismatches = excluded.mismatches
+"""  # noqa: S608  only our own column names
+
+LAST_CHECK: Final = (
+    f"SELECT {_CHECK_COLUMNS} FROM number_checks WHERE enrollee_key = ? "  # noqa: S608  same
+    "ORDER BY received_time DESC LIMIT 1"
+)
+
+CHECKS_RECEIVED: Final = (
+    f"SELECT {_CHECK_COLUMNS} FROM number_checks WHERE state = 1 "  # noqa: S608  same
+    "ORDER BY received_time, enrollee_key LIMIT ?"
+)
 
 HISTORY: Final = "SELECT history FROM people WHERE person_key = ?"
 
@@ -154,6 +215,10 @@ CREATE TABLE IF NOT EXISTS numbers (
 
 VAULT_PERSON: Final = "SELECT person_key FROM numbers WHERE mac = ?"
 
+VAULT_INDEX: Final = "CREATE INDEX IF NOT EXISTS numbers_person ON numbers (person_key)"
+
+VAULT_NUMBER: Final = "SELECT key_id, nonce, ciphertext FROM numbers WHERE person_key = ? LIMIT 1"
+
 VAULT_ADD: Final = """
 INSERT INTO numbers (mac, key_id, nonce, ciphertext, person_key) VALUES (?, ?, ?, ?, ?)
 """
@@ -163,6 +228,7 @@ VAULT_REMOVE: Final = "DELETE FROM numbers WHERE mac = ?"
 UNROUTED: Final = frozenset(
     {
         UNAPPLIED_UPLOADS,
+        CHECKS_RECEIVED,
         LAST_RECORDED,
         SET_LAST_RECORDED,
         FORMAT,
@@ -265,3 +331,41 @@ def upload_of(row: Row) -> Upload:
     """The upload of a row of `UPLOAD`."""
     upload_key, insurer_number, request_id, state, *rest = row
     return Upload(upload_key, InsurerNumber(insurer_number), request_id, UploadState(state), *rest)
+
+
+def check_row(check: NumberCheck) -> Row:
+    """The row of `PUT_CHECK`."""
+    return (
+        check.enrollee_key,
+        check.received_time,
+        check.insurer_number.zero_padded,
+        check.person_key,
+        check.upload_key,
+        check.line_number,
+        check.state.value,
+        check.checked_time,
+        check.linked_time,
+        check.projected_time,
+        check.visible_time,
+        ",".join(check.mismatches),
+    )
+
+
+def check_of(row: Row) -> NumberCheck:
+    """The check of a row of `LAST_CHECK` or `CHECKS_RECEIVED`."""
+    key, received, insurer, person_key, upload_key, line_number, state = row[:7]
+    checked, linked, projected, visible, mismatches = row[7:]
+    return NumberCheck(
+        EnrolleeKey(key),
+        received,
+        InsurerNumber(insurer),
+        PersonKey(person_key),
+        UploadKey(upload_key),
+        line_number,
+        CheckState(state),
+        checked,
+        linked,
+        projected,
+        visible,
+        tuple(mismatches.split(",")) if mismatches else (),
+    )

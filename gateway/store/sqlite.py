@@ -8,15 +8,13 @@ everything that writes, runs in a thread of its own, one hop for a whole piece o
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
+from gateway.domain.card import CardKey
 from gateway.domain.compact import CompactHistory, Render, compact
 from gateway.domain.coverage import History
 from gateway.domain.errors import TooMuch, Unavailable
@@ -24,21 +22,21 @@ from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, Pe
 from gateway.domain.period import Instant
 from gateway.store import sql
 from gateway.store.facts import history_known_at
-from gateway.store.port import Batch, Enrollee, Loaded, RefusedLine, Upload, UploadKey
-from gateway.store.records import (
-    PROJECTION_FORMAT,
-    SCHEMA_REVISION,
-    ImpossibleBatch,
-    StoreTooNew,
-    StoreTooOld,
-    decode_compact,
-    decode_history,
+from gateway.store.port import (
+    Batch,
+    CardHolder,
+    Enrollee,
+    Loaded,
+    NumberCheck,
+    RefusedLine,
+    Upload,
+    UploadKey,
 )
+from gateway.store.records import ImpossibleBatch, decode_compact, decode_history
+from gateway.store.sqlite_file import LONG_BUSY_MS, Line, connected, opened, transaction
 
 HOT_BUSY_MS: Final = 20
 """How long a lookup may wait for a lock. Readers wait only while a log is recovered or reset."""
-
-LONG_BUSY_MS: Final = 5_000
 
 HOT_CACHE_KIB: Final = 65_536
 """Pages of the database a hot connection may keep; never a copy of answers."""
@@ -48,113 +46,6 @@ ENROLLEES_A_PERSON_MAX: Final = 4
 
 ENROLLEES_EXAMINED_MAX: Final = 1_000
 """Enrollees under one key and birth date a read as of another time looks at."""
-
-Result = TypeVar("Result")
-
-
-@contextmanager
-def transaction(connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
-    """All of the statements within, or none; `BEGIN` alone gives reads one moment to look at."""
-    connection.execute(begin)
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def connected(database: Path, mode: str, busy_ms: int) -> sqlite3.Connection:
-    """
-    Open a connection without implicit transactions, which any one thread at a time may use.
-
-    Args:
-        mode: `ro`, `rw`, or `rwc` to create the file.
-    """
-    return sqlite3.connect(
-        f"{database.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        timeout=busy_ms / 1000,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-
-
-def format_of(connection: sqlite3.Connection) -> tuple[str, int]:
-    """Give the schema's revision and the projections' format; ("", 0) before any migration."""
-    try:
-        row = connection.execute(sql.FORMAT).fetchone()
-    except sqlite3.OperationalError as error:
-        if "no such table" not in str(error):
-            raise
-        row = None
-    return row or ("", 0)
-
-
-def require_not_newer(connection: sqlite3.Connection) -> None:
-    """Raise `StoreTooNew`, naming both revisions, if a newer gateway wrote the database."""
-    revision, projection = format_of(connection)
-    if (revision, projection) > (SCHEMA_REVISION, PROJECTION_FORMAT):
-        raise StoreTooNew(
-            f"the database has schema {revision} and projection format {projection}; this version "
-            f"of the gateway knows up to {SCHEMA_REVISION} and {PROJECTION_FORMAT}: use a newer one"
-        )
-
-
-def require_current(connection: sqlite3.Connection) -> None:
-    """Raise `StoreTooOld` or `StoreTooNew` unless the database has this version's form."""
-    require_not_newer(connection)
-    revision, projection = format_of(connection)
-    if (revision, projection) != (SCHEMA_REVISION, PROJECTION_FORMAT):
-        raise StoreTooOld(
-            f"the database has schema {revision or 'none'} and projection format {projection}; "
-            f"this gateway needs {SCHEMA_REVISION} and {PROJECTION_FORMAT}: migrate first"
-        )
-
-
-def opened(database: Path, mode: str, busy_ms: int) -> sqlite3.Connection:
-    """
-    Open the main database.
-
-    Raises:
-        StoreTooOld: It must be migrated first, or does not exist.
-        StoreTooNew: A newer version of the gateway wrote it.
-    """
-    try:
-        connection = connected(database, mode, busy_ms)
-    except sqlite3.OperationalError as error:
-        if database.exists():
-            raise Unavailable("STORE_UNAVAILABLE") from error
-        raise StoreTooOld("there is no database yet: migrate first") from None
-    try:
-        require_current(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-class Line:
-    """A connection and the one thread that uses it."""
-
-    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
-        self._connection = connection
-        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
-
-    async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Do a piece of work in the thread; an engine that cannot is `STORE_UNAVAILABLE`."""
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._threads, work, self._connection)
-        except sqlite3.OperationalError as error:
-            raise Unavailable("STORE_UNAVAILABLE") from error
-
-    async def close(self) -> None:
-        """Close the connection once the work under way is done."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._threads, self._connection.close)
-        self._threads.shutdown()
 
 
 class SqliteReader:
@@ -198,6 +89,25 @@ class SqliteReader:
                 raise TooMuch("TOO_MANY_MATCHES")
         return found
 
+    async def by_card(self, card_key: CardKey) -> CardHolder | None:
+        """See `Reading`. Does not await, as `matching`."""
+        try:
+            row = self._hot.execute(sql.BY_CARD, (card_key,)).fetchone()
+        except sqlite3.OperationalError as error:
+            raise Unavailable("STORE_UNAVAILABLE") from error
+        if row is None:
+            return None
+        person_key, body = row
+        return CardHolder(person_key, None if body is None else decode_compact(body))
+
+    async def cards_of(self, person_key: PersonKey, cards_max: int) -> Sequence[CardKey]:
+        """See `Reading`. Does not await, as `matching`."""
+        try:
+            rows = self._hot.execute(sql.CARDS_OF, (person_key, cards_max)).fetchall()
+        except sqlite3.OperationalError as error:
+            raise Unavailable("STORE_UNAVAILABLE") from error
+        return [card_key for (card_key,) in rows]
+
     async def history_of(self, person_key: PersonKey) -> History | None:
         """See `Reading`. Does not await, as `matching`."""
         try:
@@ -217,6 +127,13 @@ class SqliteReader:
 
         return await self._reads.run(read)
 
+    async def checks_received(self, checks_max: int) -> Sequence[NumberCheck]:
+        """See `Writing`."""
+        rows = await self._reads.run(
+            lambda line: line.execute(sql.CHECKS_RECEIVED, (checks_max,)).fetchall()
+        )
+        return [sql.check_of(row) for row in rows]
+
 
 class SqliteStore(SqliteReader):
     """`Writing`: the one writer of a database."""
@@ -233,12 +150,17 @@ class SqliteStore(SqliteReader):
         await super().close()
         await self._writes.close()
 
-    async def load(self, keys: Collection[LookupKey], people: Collection[PersonKey]) -> Loaded:
+    async def load(
+        self,
+        keys: Collection[LookupKey],
+        people: Collection[PersonKey],
+        enrollees: Collection[EnrolleeKey] = (),
+    ) -> Loaded:
         """See `Writing`."""
 
         def read(connection: sqlite3.Connection) -> Loaded:
             with transaction(connection, "BEGIN"):
-                return _load(connection, keys, people)
+                return _load(connection, keys, people, enrollees)
 
         return await self._writes.run(read)
 
@@ -253,6 +175,15 @@ class SqliteStore(SqliteReader):
                 raise ImpossibleBatch("a version of a cover is there already") from None
 
         await self._writes.run(write)
+
+    async def forerunners_of(self, person_key: PersonKey) -> Sequence[PersonKey]:
+        """See `Writing`."""
+
+        def read(connection: sqlite3.Connection) -> Sequence[PersonKey]:
+            with transaction(connection, "BEGIN"):
+                return _forerunners_of(connection, person_key)
+
+        return await self._reads.run(read)
 
     async def last_recorded_time(self) -> Instant:
         """See `Writing`."""
@@ -316,9 +247,15 @@ def _matching_known_at(
 
 
 def _load(
-    connection: sqlite3.Connection, keys: Collection[LookupKey], people: Collection[PersonKey]
+    connection: sqlite3.Connection,
+    keys: Collection[LookupKey],
+    people: Collection[PersonKey],
+    enrollee_keys: Collection[EnrolleeKey],
 ) -> Loaded:
     concerned = set(people)
+    for enrollee_key in enrollee_keys:
+        rows = connection.execute(sql.PEOPLE_OF_ENROLLEE, (enrollee_key,)).fetchall()
+        concerned.update(person_key for (person_key,) in rows)
     for key in keys:
         rows = connection.execute(sql.PEOPLE_UNDER, (key,)).fetchall()
         concerned.update(person_key for (person_key,) in rows)
@@ -329,9 +266,24 @@ def _load(
         versions[person_key] = 0 if history is None else history.version
         for enrolment in () if history is None else history.enrolments:
             insurer = _insurer(connection, enrolment.enrollee_key)
-            enrollees.append(Enrollee(insurer, person_key, enrolment))
+            told = connection.execute(sql.LAST_CHECK, (enrolment.enrollee_key,)).fetchone()
+            check = None if told is None else sql.check_of(told)
+            enrollees.append(Enrollee(insurer, person_key, enrolment, check))
     enrollees.sort(key=lambda enrollee: enrollee.enrolment.enrollee_key)
     return Loaded(tuple(enrollees), versions)
+
+
+def _forerunners_of(connection: sqlite3.Connection, person_key: PersonKey) -> list[PersonKey]:
+    history = _history(connection, person_key)
+    found = {
+        one
+        for enrolment in (() if history is None else history.enrolments)
+        for (one,) in connection.execute(
+            sql.PEOPLE_OF_ENROLLEE, (enrolment.enrollee_key,)
+        ).fetchall()
+        if connection.execute(sql.WAS_UNNUMBERED, (one, enrolment.enrollee_key)).fetchone()
+    }
+    return sorted(found - {person_key})
 
 
 def _insurer(connection: sqlite3.Connection, enrollee_key: EnrolleeKey) -> InsurerNumber:
@@ -362,6 +314,9 @@ def _write(connection: sqlite3.Connection, batch: Batch, render: Render) -> None
     many(sql.ADD_ENROLLEE_PERSON, sorted((link.enrollee_key, link.person_key) for link in links))
     many(sql.PUT_LOOKUP, sql.lookup_rows(batch))
     many(sql.PUT_HISTORY, sql.history_rows(batch, render))
+    many(sql.PUT_CHECK, map(sql.check_row, batch.checks))
+    many(sql.PUT_CARD, [(card.card_key, card.person_key, now) for card in batch.cards])
+    many(sql.PUT_PERSON_CARD, [(card.person_key, card.card_key, now) for card in batch.cards])
     if batch.upload is not None:
         key = batch.upload.upload_key
         connection.execute(sql.PUT_UPLOAD, sql.upload_row(batch.upload))

@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from gateway.domain.access import AccessRecord, record_id
 from gateway.domain.identifiers import PersonKey
@@ -29,7 +29,8 @@ from gateway.store.access_log import (
     segment_path,
     verify_life,
 )
-from gateway.store.sqlite import LONG_BUSY_MS, connected, transaction
+from gateway.store.port import Look
+from gateway.store.sqlite_file import LONG_BUSY_MS, connected, transaction
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS looks (
@@ -55,20 +56,6 @@ SELECT looks.record_id, looks.at, role, code, method, purpose, operation, outcom
 FROM looks_people JOIN looks USING (record_id)
 WHERE person_key = ? ORDER BY looks_people.at DESC, record_id DESC LIMIT ?
 """
-
-
-class Look(NamedTuple):
-    """One look as the trail shows it; the fields are those of its access record."""
-
-    record_id: str
-    at: Instant
-    role: str
-    code: str
-    method: str
-    purpose: str
-    operation: str
-    outcome: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)

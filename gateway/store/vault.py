@@ -2,9 +2,9 @@
 The vault: the only place a My Number (個人番号) is kept, in a file of its own.
 
 A number is found by a keyed digest and kept as a ciphertext that is bound to its person, so that
-a link can be repaired. Nothing here decrypts: only a resident-register adapter would have reason
-to. After a rotation a number is looked for with the current key, then with previous ones, and
-what was found by an old key is written anew. Sources: house 11 (Vault); R002-3-2, R003-18.
+a link can be checked and repaired; it is decrypted for the resident register alone. After a
+rotation a number is looked for with the current key, then with previous ones, and what was found
+by an old key is written anew. Sources: house 11 (Vault); R002-3-2, R003-18.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hmac
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +23,7 @@ from gateway.domain.individual_number import IndividualNumber
 from gateway.store import sql
 from gateway.store.keyring import Secret, load_keyring
 from gateway.store.records import StoreTooNew
-from gateway.store.sqlite import LONG_BUSY_MS, Line, connected, transaction
+from gateway.store.sqlite_file import LONG_BUSY_MS, Line, connected, transaction
 
 VAULT_FORMAT: Final = 1
 NONCE_BYTES: Final = 12
@@ -36,6 +36,10 @@ class _Key:
         self.key_id = secret.key_id
         self._mac = secret.derived("onshi vault mac")
         self._data = AESGCM(secret.derived("onshi vault data"))
+
+    def number(self, nonce: bytes, ciphertext: bytes, person_key: PersonKey) -> IndividualNumber:
+        """Decrypt a number; a row that was tampered with raises `InvalidTag`."""
+        return IndividualNumber.parse(self._data.decrypt(nonce, ciphertext, person_key).decode())
 
     def mac(self, number: IndividualNumber) -> bytes:
         return hmac.digest(self._mac, number.reveal().encode(), "sha256")
@@ -86,6 +90,22 @@ class SqliteVault:
 
         return await self._line.run(read)
 
+    async def numbers_of(self, people: Sequence[PersonKey]) -> Sequence[IndividualNumber]:
+        """See `Vault`."""
+        keys = {key.key_id: key for key in self._keys}
+
+        def read(connection: sqlite3.Connection) -> Sequence[IndividualNumber]:
+            numbers = []
+            for person_key in people:
+                row = connection.execute(sql.VAULT_NUMBER, (person_key,)).fetchone()
+                if row is None:
+                    raise KeyError("a person has no number in the vault")
+                key_id, nonce, ciphertext = row
+                numbers.append(keys[key_id].number(nonce, ciphertext, person_key))
+            return numbers
+
+        return await self._line.run(read)
+
     def _finding(
         self, number: IndividualNumber, if_new: PersonKey
     ) -> Callable[[sqlite3.Connection], PersonKey]:
@@ -123,4 +143,5 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(sql.VAULT_TABLE)
+    connection.execute(sql.VAULT_INDEX)
     connection.execute(f"PRAGMA user_version = {VAULT_FORMAT}")

@@ -25,6 +25,7 @@ from gateway.store.port import (
     UploadState,
     Writing,
 )
+from gateway.usecases.context import first_of
 from gateway.usecases.desk import Desk, Line
 from gateway.usecases.upload_coverage import UploadLimits
 
@@ -127,7 +128,7 @@ class Applier:
                 if uploads:
                     await self._apply(uploads[0], stop)
                 else:
-                    await _first_of(self._woken, stop)
+                    await first_of(self._woken, stop)
             except Unavailable:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), RETRY_S)
@@ -217,12 +218,3 @@ def next_slice_lines(lines: int, took_ms: float, limits: UploadLimits) -> int:
     if took_ms * 2 < limits.slice_ms_max:
         return min(limits.slice_lines_max, lines * 2)
     return lines
-
-
-async def _first_of(*events: asyncio.Event) -> None:
-    waits = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()

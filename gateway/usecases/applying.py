@@ -9,68 +9,29 @@ the caller's errand (`pending`, `link`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from datetime import date
-from typing import Any
+from dataclasses import replace
 
-from gateway.domain.changes import (
-    Change,
-    ChangeItems,
-    CorrectCover,
-    LinkNumber,
-    NewCover,
-    Target,
-    apply,
-)
+from msgspec import structs
+
+from gateway.domain.changes import Change, LinkNumber, NewCover, Target, apply
 from gateway.domain.coverage import Coverage, CoverState, Enrolment
 from gateway.domain.errors import Conflict, InvalidInput, Refusal
-from gateway.domain.identifiers import (
-    EnrolleeKey,
-    InsuredId,
-    InsurerNumber,
-    LookupKey,
-    PersonKey,
-)
+from gateway.domain.identifiers import EnrolleeKey, LookupKey, PersonKey
 from gateway.domain.period import Instant, is_later, tokyo_day
 from gateway.domain.projection import history_of
-from gateway.store.port import Batch, Loaded, LookupRow, NewLink, NewVersion, UploadKey
+from gateway.store.port import (
+    Batch,
+    CheckState,
+    Loaded,
+    LookupRow,
+    NewLink,
+    NewVersion,
+    NumberCheck,
+    UploadKey,
+)
 from gateway.usecases.context import NewKey
-
-
-@dataclass(slots=True)
-class _Enrollee:
-    """
-    An enrollee as it stands within the slice.
-
-    `numbered_by` is the change that brought its number in this slice, whose person is not known
-    yet; `linked_before` the person the store links it to, None for a new enrollee.
-    """
-
-    key: EnrolleeKey
-    insurer_number: InsurerNumber
-    person_key: PersonKey
-    is_numbered: bool
-    covers: tuple[Coverage, ...]
-    linked_before: PersonKey | None
-    numbered_by: NewCover | LinkNumber | None = None
-    is_relinked: bool = False
-    changed: set[tuple[LookupKey, date]] = field(default_factory=set)
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """An enrollee whose number was told; `if_new` is its person if nobody has the number yet."""
-
-    enrollee_key: EnrolleeKey
-    change: NewCover | LinkNumber
-    if_new: PersonKey
-
-
-def lookup_keys(change: Change) -> set[LookupKey]:
-    """Everything a change may concern: the identifiers it names and those it moves to."""
-    moved = _moved_target(change)
-    return {target.insured_id.lookup_key for target in (change.target, moved) if target}
+from gateway.usecases.enrollees import Pending, WorkedEnrollee, is_linking, out_of_sight, row_of
+from gateway.usecases.targets import moved_target, with_known_branch
 
 
 class Working:
@@ -88,11 +49,12 @@ class Working:
     def __init__(self, loaded: Loaded, now: Instant, new_key: NewKey) -> None:
         self._now = now
         self._new_key = new_key
-        self._enrollees: dict[EnrolleeKey, _Enrollee] = {}
+        self._enrollees: dict[EnrolleeKey, WorkedEnrollee] = {}
         self._by_key: dict[LookupKey, set[EnrolleeKey]] = {}
         self._person_versions: dict[PersonKey, int] = {}
         self._versions: list[NewVersion] = []
         self._touched: set[PersonKey] = set()
+        self._checks: dict[tuple[EnrolleeKey, Instant], NumberCheck] = {}
         self.absorb(loaded)
 
     def absorb(self, loaded: Loaded) -> None:
@@ -103,13 +65,14 @@ class Working:
             key = known.enrolment.enrollee_key
             if key not in self._enrollees:
                 self._add(
-                    _Enrollee(
+                    WorkedEnrollee(
                         key,
                         known.insurer_number,
                         known.person_key,
                         known.enrolment.is_numbered,
                         known.enrolment.covers,
                         linked_before=known.person_key,
+                        told=known.told,
                     )
                 )
 
@@ -127,9 +90,11 @@ class Working:
         if not isinstance(change, NewCover | LinkNumber) or change.number is None:
             return None
         enrollee, _ = self._find(change)
-        if enrollee is None or not enrollee.is_numbered or enrollee.numbered_by is not None:
+        if enrollee is None or enrollee.numbered_by is not None:
             return None
-        return enrollee.person_key
+        if enrollee.is_numbered:
+            return enrollee.person_key
+        return None if enrollee.told is None else enrollee.told.person_key
 
     def apply(
         self, change: Change, upload_key: UploadKey, line_number: int, *, is_number_held: bool
@@ -154,46 +119,91 @@ class Working:
         self._require_born(change)
         enrollee, is_moved_already = self._find(change)
         before = enrollee.covers if enrollee else ()
-        whole = _with_known_branch(change, before)
+        whole = with_known_branch(change, before)
         after = self._after(before, whole)
         if is_moved_already and after != before:
             raise Conflict("COVERAGE_UNKNOWN")
         self._require_alone(whole, enrollee)
-        is_linking = _is_linking(change, enrollee, is_number_held=is_number_held)
+        brings_number = is_linking(change, enrollee, is_number_held=is_number_held)
         if enrollee is None:
             enrollee = self._enrol(change)
         if after != before:
+            if enrollee.is_suspended:
+                after = out_of_sight(before, after)
             self._remember(enrollee, after, upload_key, line_number)
-        if is_linking:
+        if brings_number:
             assert isinstance(change, NewCover | LinkNumber)
             enrollee.numbered_by = change
-            enrollee.is_numbered = True
-            self._touched.add(enrollee.person_key)
-        return after != before or is_linking
+            enrollee.numbered_at = upload_key, line_number
+        elif after != before and enrollee.is_suspended:
+            self._check_again(enrollee)
+        return after != before or brings_number
 
-    def pending(self) -> list[Pending]:
+    def pending(self, *, is_checked: bool) -> list[Pending]:
         """
         The numbers to be resolved by the vault before `batch`.
 
         A number nobody has yet becomes a fresh person, never the one the enrollee was so far: a
-        number told before, and lost in a crash between vault and store, may have claimed it.
+        number told before, and lost in a crash between vault and store, may have claimed it. So
+        it is, too, for a number that `is_checked` before it links anybody.
         """
         return [
             Pending(
                 enrollee.key,
                 enrollee.numbered_by,
-                PersonKey(self._new_key()) if enrollee.linked_before else enrollee.person_key,
+                PersonKey(self._new_key())
+                if enrollee.linked_before or is_checked
+                else enrollee.person_key,
             )
             for enrollee in self._enrollees.values()
             if enrollee.numbered_by is not None
         ]
 
     def link(self, enrollee_key: EnrolleeKey, person_key: PersonKey) -> None:
-        """Say whom the number of a pending enrollee belongs to; the person must be known here."""
+        """
+        Link an enrollee to whom its number belongs to; the person must be known here.
+
+        Covers that were suspended can be seen again.
+        """
         enrollee = self._enrollees[enrollee_key]
+        self._put_state(enrollee, CoverState.SUSPENDED, CoverState.REGISTERED)
+        self._touched |= {enrollee.person_key, person_key}
         enrollee.person_key = person_key
+        enrollee.is_numbered = True
         enrollee.is_relinked = True
-        self._touched.add(person_key)
+
+    def await_check(self, enrollee_key: EnrolleeKey, person_key: PersonKey) -> None:
+        """Remember that an enrollee's number, which is a person's, waits for the register."""
+        enrollee = self._enrollees[enrollee_key]
+        upload_key, line_number = enrollee.numbered_at
+        self._put_check(
+            enrollee,
+            NumberCheck(
+                enrollee_key,
+                self._now,
+                enrollee.insurer_number,
+                person_key,
+                upload_key,
+                line_number,
+            ),
+        )
+
+    def suspend(self, enrollee_key: EnrolleeKey) -> None:
+        """Put an enrollee's covers out of sight until the insurer corrects them (閲覧停止)."""
+        self._put_state(self._enrollees[enrollee_key], CoverState.REGISTERED, CoverState.SUSPENDED)
+
+    def stamp(self, check: NumberCheck) -> None:
+        """Remember a check as it stands now."""
+        self._put_check(self._enrollees[check.enrollee_key], check)
+
+    def told(self, enrollee_key: EnrolleeKey) -> NumberCheck | None:
+        """The latest check of an enrollee's number."""
+        enrollee = self._enrollees.get(enrollee_key)
+        return None if enrollee is None else enrollee.told
+
+    def covers_of(self, enrollee_key: EnrolleeKey) -> tuple[Coverage, ...]:
+        """The covers of an enrollee as they stand."""
+        return self._enrollees[enrollee_key].covers
 
     def people_of(self, change: Change) -> tuple[PersonKey, ...]:
         """The person an applied change is about, for the access record; none if not found."""
@@ -207,6 +217,7 @@ class Working:
         """Everything that changed, as one transaction."""
         residents: dict[PersonKey, list[Enrolment]] = {}
         batch = Batch(self._now, versions=list(self._versions))
+        batch.checks.extend(self._checks.values())
         for enrollee in self._enrollees.values():
             enrolment = Enrolment(enrollee.key, enrollee.is_numbered, enrollee.covers)
             residents.setdefault(enrollee.person_key, []).append(enrolment)
@@ -221,7 +232,7 @@ class Working:
                 )
             rows = enrollee.changed
             if enrollee.is_relinked:
-                rows = rows | {_row(cover) for cover in enrollee.covers}
+                rows = rows | {row_of(cover) for cover in enrollee.covers}
             batch.lookups.extend(
                 LookupRow(key, birth_date, enrollee.key, enrollee.person_key)
                 for key, birth_date in sorted(rows)
@@ -234,17 +245,17 @@ class Working:
                 )
         return batch
 
-    def _add(self, enrollee: _Enrollee) -> None:
+    def _add(self, enrollee: WorkedEnrollee) -> None:
         self._enrollees[enrollee.key] = enrollee
         self._index(enrollee)
 
-    def _index(self, enrollee: _Enrollee) -> None:
+    def _index(self, enrollee: WorkedEnrollee) -> None:
         for cover in enrollee.covers:
             self._by_key.setdefault(cover.insured_id.lookup_key, set()).add(enrollee.key)
 
-    def _enrol(self, change: Change) -> _Enrollee:
+    def _enrol(self, change: Change) -> WorkedEnrollee:
         person_key = PersonKey(self._new_key())
-        enrollee = _Enrollee(
+        enrollee = WorkedEnrollee(
             EnrolleeKey(self._new_key()),
             change.target.insured_id.insurer_number,
             person_key,
@@ -256,21 +267,21 @@ class Working:
         self._add(enrollee)
         return enrollee
 
-    def _find(self, change: Change) -> tuple[_Enrollee | None, bool]:
+    def _find(self, change: Change) -> tuple[WorkedEnrollee | None, bool]:
         """
         Find the enrollee a change is about, and whether only by the identifiers it moves to.
 
         The latter is a change of identifiers that was applied before.
         """
         found = self._named(change.target)
-        moved = None if found else _moved_target(change)
+        moved = None if found else moved_target(change)
         if moved is not None:
             found = self._named(moved)
         if len(found) > 1:
             raise Conflict("COVERAGE_AMBIGUOUS", "branch")
         return (found[0] if found else None), moved is not None
 
-    def _named(self, target: Target) -> list[_Enrollee]:
+    def _named(self, target: Target) -> list[WorkedEnrollee]:
         """The enrollees with a cover of these identifiers."""
         return [
             enrollee
@@ -299,19 +310,19 @@ class Working:
         today = tokyo_day(self._now)
         if is_later(change.target.birth_date, today):
             raise InvalidInput("BIRTH_DATE_IN_FUTURE", "birth_date")
-        moved = _moved_target(change)
+        moved = moved_target(change)
         if moved is not None and is_later(moved.birth_date, today):
             raise InvalidInput("BIRTH_DATE_IN_FUTURE", "new_birth_date")
 
-    def _require_alone(self, change: Change, enrollee: _Enrollee | None) -> None:
+    def _require_alone(self, change: Change, enrollee: WorkedEnrollee | None) -> None:
         """Refuse to give an enrollee the identifiers of another one: nobody could tell them."""
-        moved = _moved_target(change)
+        moved = moved_target(change)
         if moved is not None and any(other is not enrollee for other in self._named(moved)):
             raise Conflict("COVERAGE_EXISTS", "new_number")
 
     def _remember(
         self,
-        enrollee: _Enrollee,
+        enrollee: WorkedEnrollee,
         after: tuple[Coverage, ...],
         upload_key: UploadKey,
         line_number: int,
@@ -324,60 +335,51 @@ class Working:
                         enrollee.key, enrollee.insurer_number, cover, upload_key, line_number
                     )
                 )
-                enrollee.changed.add(_row(cover))
+                enrollee.changed.add(row_of(cover))
         enrollee.covers = after
         self._index(enrollee)
         self._touched.add(enrollee.person_key)
 
+    def _put_state(self, enrollee: WorkedEnrollee, old: CoverState, new: CoverState) -> None:
+        """Give covers another state, each as a new version, told where the number was told."""
+        after = tuple(
+            structs.replace(
+                cover, state=new, version_no=cover.version_no + 1, recorded_time=self._now
+            )
+            if cover.state is old
+            else cover
+            for cover in enrollee.covers
+        )
+        if after != enrollee.covers:
+            assert enrollee.told is not None
+            self._remember(enrollee, after, enrollee.told.upload_key, enrollee.told.line_number)
 
-def _row(cover: Coverage) -> tuple[LookupKey, date]:
-    return cover.insured_id.lookup_key, cover.birth_date
+    def _check_again(self, enrollee: WorkedEnrollee) -> None:
+        """Have a suspended enrollee's number checked against what the insurer says now."""
+        assert enrollee.told is not None
+        told = enrollee.told
+        if told.state is CheckState.RECEIVED:
+            return
+        self._put_check(
+            enrollee,
+            NumberCheck(
+                enrollee.key,
+                self._now,
+                enrollee.insurer_number,
+                told.person_key,
+                told.upload_key,
+                told.line_number,
+            ),
+        )
 
-
-def _items_of(change: Change) -> dict[str, Any]:
-    return dict(change.items) if isinstance(change, ChangeItems | CorrectCover) else {}
-
-
-def _moved_target(change: Change) -> Target | None:
-    """The identifiers a change gives an enrollee; None if it leaves them."""
-    items = _items_of(change)
-    if not items.keys() & {"insured_id", "birth_date"}:
-        return None
-    insured_id: InsuredId = items.get("insured_id", change.target.insured_id)
-    return Target(insured_id, items.get("birth_date", change.target.birth_date))
-
-
-def _with_known_branch(change: Change, covers: Iterable[Coverage]) -> Change:
-    """Keep the branch of the cover a change is about, if the change does not speak of branches."""
-    items = _items_of(change)
-    moved: InsuredId | None = items.get("insured_id")
-    target = change.target
-    if moved is None or moved.branch is not None or target.insured_id.branch is not None:
-        return change
-    starts = {target.acquisition_date}
-    if isinstance(change, CorrectCover):
-        starts.add(change.acquisition_date)
-    branches = [
-        cover.insured_id.branch
-        for cover in covers
-        if cover.state is not CoverState.CANCELLED
-        and (target.acquisition_date is None or cover.period.start in starts)
-    ]
-    kept = InsuredId(
-        moved.insurer_number, moved.symbol, moved.number, branches[-1] if branches else None
-    )
-    assert isinstance(change, ChangeItems | CorrectCover)
-    return replace(change, items=items | {"insured_id": kept})
-
-
-def _is_linking(change: Change, enrollee: _Enrollee | None, *, is_number_held: bool) -> bool:
-    """Whether a change brings a number that is not linked yet; another one is refused."""
-    if not isinstance(change, NewCover | LinkNumber) or change.number is None:
-        return False
-    if enrollee is None or not enrollee.is_numbered:
-        return True
-    told = enrollee.numbered_by
-    is_same = is_number_held if told is None else told.number == change.number
-    if not is_same:
-        raise Conflict("NUMBER_DIFFERS", "individual_number")
-    return False
+    def _put_check(self, enrollee: WorkedEnrollee, check: NumberCheck) -> None:
+        told = enrollee.told
+        if (
+            told is not None
+            and told.state is CheckState.RECEIVED
+            and told.received_time != check.received_time
+        ):
+            replaced = replace(told, state=CheckState.REPLACED)
+            self._checks[told.enrollee_key, told.received_time] = replaced
+        enrollee.told = check
+        self._checks[check.enrollee_key, check.received_time] = check

@@ -59,7 +59,10 @@ async def confirm_eligibility(
         TooMuch: `TOO_MANY_MATCHES`.
         Unavailable: `STORE_UNAVAILABLE`.
     """
-    _require_askable(query, tokyo_day(context.now), limits)
+    today = tokyo_day(context.now)
+    require_day(query.on, today, limits)
+    if is_later(query.birth_date, today):
+        raise InvalidInput("BIRTH_DATE_IN_FUTURE", "birth_date")
     if known is not None and known > context.now - limits.known_time_margin_ms * 1000:
         raise InvalidInput("KNOWN_TIME_TOO_NEW", "known_time")
 
@@ -75,10 +78,9 @@ async def confirm_eligibility(
     return await door.opened(context, ERRAND, look)
 
 
-def _require_askable(query: ByNumber, today: date, limits: LookupLimits) -> None:
+def require_day(on: date, today: date, limits: LookupLimits) -> None:
+    """Refuse a day too far from today (`DATE_OUT_OF_RANGE`)."""
     first = days_after(today, -limits.confirmation_days_back_max)
     last = days_after(today, limits.confirmation_days_ahead_max)
-    if not is_within(query.on, first, last):
+    if not is_within(on, first, last):
         raise InvalidInput("DATE_OUT_OF_RANGE", "confirmation_date")
-    if is_later(query.birth_date, today):
-        raise InvalidInput("BIRTH_DATE_IN_FUTURE", "birth_date")

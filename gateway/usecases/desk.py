@@ -8,17 +8,19 @@ change waits for at most one slice of a file.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from gateway.domain.changes import Change, LinkNumber, NewCover
 from gateway.domain.errors import NotPermitted, Refusal, Unavailable
-from gateway.domain.identifiers import InsurerNumber, PersonKey
+from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, PersonKey
 from gateway.domain.period import Instant
 from gateway.store.port import Batch, Loaded, UploadKey, Vault, Writing
-from gateway.usecases.applying import Pending, Working, lookup_keys
+from gateway.usecases.applying import Working
 from gateway.usecases.context import Clock, NewKey
+from gateway.usecases.enrollees import Pending
+from gateway.usecases.targets import lookup_keys
 
 
 @dataclass(slots=True)
@@ -47,13 +49,26 @@ class Desk:
 
     Args:
         clock: What time it is. Recorded times follow it but never repeat or go back.
+
+        numbers_told: Set when numbers were told that wait for the resident register before they
+            link anybody; None lets each link at once.
     """
 
-    def __init__(self, store: Writing, vault: Vault, new_key: NewKey, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Writing,
+        vault: Vault,
+        new_key: NewKey,
+        clock: Clock,
+        *,
+        numbers_told: asyncio.Event | None = None,
+    ) -> None:
         self._store = store
         self._vault = vault
         self._new_key = new_key
         self._clock = clock
+        self._numbers_told = numbers_told
+        self._has_told = False
         self._lock = asyncio.Lock()
         self._last: Instant | None = None
 
@@ -65,6 +80,9 @@ class Desk:
                 self._last = await self._store.last_recorded_time()
             self._last = max(self._clock(), Instant(self._last + 1))
             yield self._last
+            if self._numbers_told is not None and self._has_told:
+                self._has_told = False
+                self._numbers_told.set()
 
     async def working(self, changes: Sequence[Change], now: Instant) -> Working:
         """Load what changes concern, so that they can be applied in memory."""
@@ -94,7 +112,14 @@ class Desk:
                 worked.lines_unchanged += not is_changed
         await self._resolve(worked.working)
         worked.batch = worked.working.batch()
+        self._has_told |= bool(worked.batch.checks)
         return worked
+
+    async def working_on(
+        self, enrollees: Collection[EnrolleeKey], people: Collection[PersonKey], now: Instant
+    ) -> Working:
+        """Load enrollees and people by their keys; needs a turn."""
+        return Working(await self._store.load((), people, enrollees), now, self._new_key)
 
     async def _apply(
         self, working: Working, line: Line, insurer: InsurerNumber, upload_key: UploadKey
@@ -110,9 +135,14 @@ class Desk:
         return working.apply(change, upload_key, line.line_number, is_number_held=is_number_held)
 
     async def _resolve(self, working: Working) -> None:
-        """Ask the vault whom the numbers of accepted changes belong to, and link them."""
-        pending = working.pending()
+        """Ask the vault whom the numbers of accepted changes belong to; link, or have checked."""
+        is_checked = self._numbers_told is not None
+        pending = working.pending(is_checked=is_checked)
         people = await asyncio.gather(*(self._person_of(one) for one in pending))
+        if is_checked:
+            for one, person_key in zip(pending, people, strict=True):
+                working.await_check(one.enrollee_key, person_key)
+            return
         unknown = {person_key for person_key in people if not working.knows(person_key)}
         if unknown:
             working.absorb(await self._store.load((), unknown))

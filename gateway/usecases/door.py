@@ -33,6 +33,15 @@ class Looked(Generic[Answer]):
     people: tuple[PersonKey, ...] = ()
 
 
+class DeniedLookError(Exception):
+    """Raised by a look that must be refused after it became known whom it was about."""
+
+    def __init__(self, refusal: NotPermitted, people: tuple[PersonKey, ...]) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+        self.people = people
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Errand:
     """
@@ -75,7 +84,8 @@ class Door:
             The answer and the id of its access record, which is durable.
 
         Raises:
-            NotPermitted: With the reason of the first check that failed, or as `look`; recorded.
+            NotPermitted: With the reason of the first check that failed, or as `look`; recorded,
+                with the people a `DeniedLookError` names.
         """
         reason = self._denial(context, errand)
         if reason is not None:
@@ -86,6 +96,10 @@ class Door:
         except NotPermitted as refusal:
             await self._record(context, errand, Looked(None, "DENIED", refusal.reason))
             raise
+        except DeniedLookError as denied:
+            reason = denied.refusal.reason
+            await self._record(context, errand, Looked(None, "DENIED", reason, denied.people))
+            raise denied.refusal from None
         return looked.answer, await self._record(context, errand, looked)
 
     def _denial(self, context: Context, errand: Errand) -> str | None:

@@ -50,6 +50,34 @@ UPLOAD_STATE_APPLIED: UploadState.ValueType  # 3
 """Every good line is visible; the report is final."""
 Global___UploadState: _TypeAlias = UploadState  # noqa: Y015
 
+class _NumberState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _NumberStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NumberState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    NUMBER_STATE_UNSPECIFIED: _NumberState.ValueType  # 0
+    """Never sent."""
+    NUMBER_STATE_RECEIVED: _NumberState.ValueType  # 1
+    """Safe; the resident register has not answered yet."""
+    NUMBER_STATE_LINKED: _NumberState.ValueType  # 2
+    """Checked, and the enrollee is linked to the person."""
+    NUMBER_STATE_SUSPENDED: _NumberState.ValueType  # 3
+    """The register disagrees; the covers cannot be viewed until the insurer corrects them (閲覧停止)."""
+
+class NumberState(_NumberState, metaclass=_NumberStateEnumTypeWrapper):
+    """Tells how far a My Number has come."""
+
+NUMBER_STATE_UNSPECIFIED: NumberState.ValueType  # 0
+"""Never sent."""
+NUMBER_STATE_RECEIVED: NumberState.ValueType  # 1
+"""Safe; the resident register has not answered yet."""
+NUMBER_STATE_LINKED: NumberState.ValueType  # 2
+"""Checked, and the enrollee is linked to the person."""
+NUMBER_STATE_SUSPENDED: NumberState.ValueType  # 3
+"""The register disagrees; the covers cannot be viewed until the insurer corrects them (閲覧停止)."""
+Global___NumberState: _TypeAlias = NumberState  # noqa: Y015
+
 @_typing.final
 class UploadCoverageRequest(_message.Message):
     """Carries one step of an upload."""
@@ -512,28 +540,116 @@ Global___RegisterIndividualNumberRequest: _TypeAlias = RegisterIndividualNumberR
 
 @_typing.final
 class RegisterIndividualNumberResponse(_message.Message):
-    """Tells what the link did."""
+    """Tells what telling the number did."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     IS_CHANGED_FIELD_NUMBER: _builtins.int
-    APPLIED_TIME_FIELD_NUMBER: _builtins.int
+    RECEIVED_TIME_FIELD_NUMBER: _builtins.int
     is_changed: _builtins.bool
-    """Whether something changed; false if the link was there already."""
+    """Whether something changed; false if this number was told already."""
     @_builtins.property
-    def applied_time(self) -> _timestamp_pb2.Timestamp:
-        """When the link became visible."""
+    def received_time(self) -> _timestamp_pb2.Timestamp:
+        """When the number was safe."""
 
     def __init__(
         self,
         *,
         is_changed: _builtins.bool = ...,
-        applied_time: _timestamp_pb2.Timestamp | None = ...,
+        received_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["applied_time", b"applied_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["received_time", b"received_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_time", b"applied_time", "is_changed", b"is_changed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_changed", b"is_changed", "received_time", b"received_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RegisterIndividualNumberResponse: _TypeAlias = RegisterIndividualNumberResponse  # noqa: Y015
+
+@_typing.final
+class GetIndividualNumberStagesRequest(_message.Message):
+    """Asks for the stages of an enrollee's number."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSURED_ID_FIELD_NUMBER: _builtins.int
+    BIRTH_DATE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def insured_id(self) -> _types_pb2.InsuredId:
+        """The card's numbers of the enrollee. Required."""
+
+    @_builtins.property
+    def birth_date(self) -> _date_pb2.Date:
+        """Birth date of the enrollee. Required."""
+
+    def __init__(
+        self,
+        *,
+        insured_id: _types_pb2.InsuredId | None = ...,
+        birth_date: _date_pb2.Date | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "insured_id", b"insured_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "insured_id", b"insured_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetIndividualNumberStagesRequest: _TypeAlias = GetIndividualNumberStagesRequest  # noqa: Y015
+
+@_typing.final
+class GetIndividualNumberStagesResponse(_message.Message):
+    """Gives the stages; one not reached is absent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    MISMATCHES_FIELD_NUMBER: _builtins.int
+    RECEIVED_TIME_FIELD_NUMBER: _builtins.int
+    CHECKED_TIME_FIELD_NUMBER: _builtins.int
+    LINKED_TIME_FIELD_NUMBER: _builtins.int
+    PROJECTED_TIME_FIELD_NUMBER: _builtins.int
+    VISIBLE_BY_CARD_TIME_FIELD_NUMBER: _builtins.int
+    state: Global___NumberState.ValueType
+    """How far the number has come."""
+    @_builtins.property
+    def mismatches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where it was suspended: which items differ (NUMBER_UNKNOWN, BIRTH_DATE, SEX, NAME)."""
+
+    @_builtins.property
+    def received_time(self) -> _timestamp_pb2.Timestamp:
+        """When the number was safe."""
+
+    @_builtins.property
+    def checked_time(self) -> _timestamp_pb2.Timestamp:
+        """When the register had answered."""
+
+    @_builtins.property
+    def linked_time(self) -> _timestamp_pb2.Timestamp:
+        """When the link was recorded."""
+
+    @_builtins.property
+    def projected_time(self) -> _timestamp_pb2.Timestamp:
+        """When the person's record that lookups read was rebuilt and committed."""
+
+    @_builtins.property
+    def visible_by_card_time(self) -> _timestamp_pb2.Timestamp:
+        """When the cover could first be seen by the person's card; absent without a registered card."""
+
+    def __init__(
+        self,
+        *,
+        state: Global___NumberState.ValueType = ...,
+        mismatches: _abc.Iterable[_builtins.str] | None = ...,
+        received_time: _timestamp_pb2.Timestamp | None = ...,
+        checked_time: _timestamp_pb2.Timestamp | None = ...,
+        linked_time: _timestamp_pb2.Timestamp | None = ...,
+        projected_time: _timestamp_pb2.Timestamp | None = ...,
+        visible_by_card_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checked_time", b"checked_time", "linked_time", b"linked_time", "projected_time", b"projected_time", "received_time", b"received_time", "visible_by_card_time", b"visible_by_card_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checked_time", b"checked_time", "linked_time", b"linked_time", "mismatches", b"mismatches", "projected_time", b"projected_time", "received_time", b"received_time", "state", b"state", "visible_by_card_time", b"visible_by_card_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetIndividualNumberStagesResponse: _TypeAlias = GetIndividualNumberStagesResponse  # noqa: Y015

@@ -58,6 +58,11 @@ class CoverageServiceStub(object):
                 request_serializer=gateway_dot_v1_dot_coverage__pb2.RegisterIndividualNumberRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_coverage__pb2.RegisterIndividualNumberResponse.FromString,
                 _registered_method=True)
+        self.GetIndividualNumberStages = channel.unary_unary(
+                '/gateway.v1.CoverageService/GetIndividualNumberStages',
+                request_serializer=gateway_dot_v1_dot_coverage__pb2.GetIndividualNumberStagesRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_coverage__pb2.GetIndividualNumberStagesResponse.FromString,
+                _registered_method=True)
 
 
 class CoverageServiceServicer(object):
@@ -103,10 +108,25 @@ class CoverageServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RegisterIndividualNumber(self, request, context):
-        """Links an enrollee to a person by My Number (個人番号), which no clinic ever sees.
+        """Takes the My Number (個人番号) of an enrollee, which no clinic ever sees.
+
+        When the call returns, the number is safe. It is then checked against the resident register
+        and the enrollee is linked to the person; a mismatch suspends the covers instead. Ask for the
+        stages with GetIndividualNumberStages.
 
         Refuses with INVALID_ARGUMENT (FIELD_REQUIRED, LENGTH_WRONG, CHECK_DIGIT_WRONG ...),
         FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, NUMBER_DIFFERS), PERMISSION_DENIED
+        (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetIndividualNumberStages(self, request, context):
+        """Tells how far the number of an enrollee has come, and when it passed each stage.
+
+        Refuses with INVALID_ARGUMENT for a bad field, NOT_FOUND (NUMBER_NOT_TOLD),
+        FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS), PERMISSION_DENIED
         (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -135,6 +155,11 @@ def add_CoverageServiceServicer_to_server(servicer, server):
                     servicer.RegisterIndividualNumber,
                     request_deserializer=gateway_dot_v1_dot_coverage__pb2.RegisterIndividualNumberRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_coverage__pb2.RegisterIndividualNumberResponse.SerializeToString,
+            ),
+            'GetIndividualNumberStages': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetIndividualNumberStages,
+                    request_deserializer=gateway_dot_v1_dot_coverage__pb2.GetIndividualNumberStagesRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_coverage__pb2.GetIndividualNumberStagesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -249,6 +274,33 @@ class CoverageService(object):
             '/gateway.v1.CoverageService/RegisterIndividualNumber',
             gateway_dot_v1_dot_coverage__pb2.RegisterIndividualNumberRequest.SerializeToString,
             gateway_dot_v1_dot_coverage__pb2.RegisterIndividualNumberResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetIndividualNumberStages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.CoverageService/GetIndividualNumberStages',
+            gateway_dot_v1_dot_coverage__pb2.GetIndividualNumberStagesRequest.SerializeToString,
+            gateway_dot_v1_dot_coverage__pb2.GetIndividualNumberStagesResponse.FromString,
             options,
             channel_credentials,
             insecure,

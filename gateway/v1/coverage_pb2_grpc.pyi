@@ -61,10 +61,21 @@ class CoverageServiceStub:
     ALREADY_LOST), PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
     """
     RegisterIndividualNumber: _grpc.UnaryUnaryMultiCallable[_coverage_pb2.RegisterIndividualNumberRequest, _coverage_pb2.RegisterIndividualNumberResponse]
-    """Links an enrollee to a person by My Number (個人番号), which no clinic ever sees.
+    """Takes the My Number (個人番号) of an enrollee, which no clinic ever sees.
+
+    When the call returns, the number is safe. It is then checked against the resident register
+    and the enrollee is linked to the person; a mismatch suspends the covers instead. Ask for the
+    stages with GetIndividualNumberStages.
 
     Refuses with INVALID_ARGUMENT (FIELD_REQUIRED, LENGTH_WRONG, CHECK_DIGIT_WRONG ...),
     FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, NUMBER_DIFFERS), PERMISSION_DENIED
+    (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+    """
+    GetIndividualNumberStages: _grpc.UnaryUnaryMultiCallable[_coverage_pb2.GetIndividualNumberStagesRequest, _coverage_pb2.GetIndividualNumberStagesResponse]
+    """Tells how far the number of an enrollee has come, and when it passed each stage.
+
+    Refuses with INVALID_ARGUMENT for a bad field, NOT_FOUND (NUMBER_NOT_TOLD),
+    FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS), PERMISSION_DENIED
     (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
     """
 
@@ -101,10 +112,21 @@ class CoverageServiceAsyncStub(CoverageServiceStub):
     ALREADY_LOST), PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
     """
     RegisterIndividualNumber: _aio.UnaryUnaryMultiCallable[_coverage_pb2.RegisterIndividualNumberRequest, _coverage_pb2.RegisterIndividualNumberResponse]  # type: ignore[assignment]
-    """Links an enrollee to a person by My Number (個人番号), which no clinic ever sees.
+    """Takes the My Number (個人番号) of an enrollee, which no clinic ever sees.
+
+    When the call returns, the number is safe. It is then checked against the resident register
+    and the enrollee is linked to the person; a mismatch suspends the covers instead. Ask for the
+    stages with GetIndividualNumberStages.
 
     Refuses with INVALID_ARGUMENT (FIELD_REQUIRED, LENGTH_WRONG, CHECK_DIGIT_WRONG ...),
     FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, NUMBER_DIFFERS), PERMISSION_DENIED
+    (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+    """
+    GetIndividualNumberStages: _aio.UnaryUnaryMultiCallable[_coverage_pb2.GetIndividualNumberStagesRequest, _coverage_pb2.GetIndividualNumberStagesResponse]  # type: ignore[assignment]
+    """Tells how far the number of an enrollee has come, and when it passed each stage.
+
+    Refuses with INVALID_ARGUMENT for a bad field, NOT_FOUND (NUMBER_NOT_TOLD),
+    FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS), PERMISSION_DENIED
     (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
     """
 
@@ -162,10 +184,27 @@ class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coverage_pb2.RegisterIndividualNumberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coverage_pb2.RegisterIndividualNumberResponse, _abc.Awaitable[_coverage_pb2.RegisterIndividualNumberResponse]]:
-        """Links an enrollee to a person by My Number (個人番号), which no clinic ever sees.
+        """Takes the My Number (個人番号) of an enrollee, which no clinic ever sees.
+
+        When the call returns, the number is safe. It is then checked against the resident register
+        and the enrollee is linked to the person; a mismatch suspends the covers instead. Ask for the
+        stages with GetIndividualNumberStages.
 
         Refuses with INVALID_ARGUMENT (FIELD_REQUIRED, LENGTH_WRONG, CHECK_DIGIT_WRONG ...),
         FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, NUMBER_DIFFERS), PERMISSION_DENIED
+        (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def GetIndividualNumberStages(
+        self,
+        request: _coverage_pb2.GetIndividualNumberStagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coverage_pb2.GetIndividualNumberStagesResponse, _abc.Awaitable[_coverage_pb2.GetIndividualNumberStagesResponse]]:
+        """Tells how far the number of an enrollee has come, and when it passed each stage.
+
+        Refuses with INVALID_ARGUMENT for a bad field, NOT_FOUND (NUMBER_NOT_TOLD),
+        FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS), PERMISSION_DENIED
         (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
         """
 

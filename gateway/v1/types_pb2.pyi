@@ -297,6 +297,50 @@ class LimitCertificate(_message.Message):
 Global___LimitCertificate: _TypeAlias = LimitCertificate  # noqa: Y015
 
 @_typing.final
+class SpecificDiseaseCertificate(_message.Message):
+    """Carries a specific disease certificate (特定疾病療養受療証)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISEASE_CATEGORY_FIELD_NUMBER: _builtins.int
+    ISSUE_DATE_FIELD_NUMBER: _builtins.int
+    FIRST_VALID_DATE_FIELD_NUMBER: _builtins.int
+    LAST_VALID_DATE_FIELD_NUMBER: _builtins.int
+    SELF_PAY_YEN_FIELD_NUMBER: _builtins.int
+    disease_category: _builtins.str
+    """Disease (疾病区分, OQSCD013): "1", "2" or "3"."""
+    self_pay_yen: _builtins.int
+    """What the person pays at most a month (自己負担限度額), in yen."""
+    @_builtins.property
+    def issue_date(self) -> _date_pb2.Date:
+        """Issue date (交付年月日). Absent if not registered."""
+
+    @_builtins.property
+    def first_valid_date(self) -> _date_pb2.Date:
+        """First valid day, included."""
+
+    @_builtins.property
+    def last_valid_date(self) -> _date_pb2.Date:
+        """Last valid day, included. Absent if open."""
+
+    def __init__(
+        self,
+        *,
+        disease_category: _builtins.str = ...,
+        issue_date: _date_pb2.Date | None = ...,
+        first_valid_date: _date_pb2.Date | None = ...,
+        last_valid_date: _date_pb2.Date | None = ...,
+        self_pay_yen: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_valid_date", b"first_valid_date", "issue_date", b"issue_date", "last_valid_date", b"last_valid_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disease_category", b"disease_category", "first_valid_date", b"first_valid_date", "issue_date", b"issue_date", "last_valid_date", b"last_valid_date", "self_pay_yen", b"self_pay_yen"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpecificDiseaseCertificate: _TypeAlias = SpecificDiseaseCertificate  # noqa: Y015
+
+@_typing.final
 class MedicalTicket(_message.Message):
     """Carries a ticket of medical assistance (医療券・調剤券)."""
 
@@ -381,6 +425,7 @@ class Coverage(_message.Message):
     ELDERLY_CERTIFICATE_FIELD_NUMBER: _builtins.int
     LIMIT_CERTIFICATE_FIELD_NUMBER: _builtins.int
     MEDICAL_TICKETS_FIELD_NUMBER: _builtins.int
+    SPECIFIC_DISEASE_CERTIFICATES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, a full-width blank between family and given name (氏名)."""
     name_kana: _builtins.str
@@ -451,6 +496,10 @@ class Coverage(_message.Message):
     def medical_tickets(self) -> _containers.RepeatedCompositeFieldContainer[Global___MedicalTicket]:
         """Tickets of the month asked for; medical assistance only."""
 
+    @_builtins.property
+    def specific_disease_certificates(self) -> _containers.RepeatedCompositeFieldContainer[Global___SpecificDiseaseCertificate]:
+        """Specific disease certificates that hold on the day, with consent to show the limit."""
+
     def __init__(
         self,
         *,
@@ -479,10 +528,11 @@ class Coverage(_message.Message):
         elderly_certificate: Global___ElderlyCertificate | None = ...,
         limit_certificate: Global___LimitCertificate | None = ...,
         medical_tickets: _abc.Iterable[Global___MedicalTicket] | None = ...,
+        specific_disease_certificates: _abc.Iterable[Global___SpecificDiseaseCertificate] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["acquisition_date", b"acquisition_date", "birth_date", b"birth_date", "card_first_valid_date", b"card_first_valid_date", "card_issue_date", b"card_issue_date", "card_last_valid_date", b"card_last_valid_date", "elderly_certificate", b"elderly_certificate", "insured_id", b"insured_id", "limit_certificate", b"limit_certificate", "loss_date", b"loss_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acquisition_date", b"acquisition_date", "address", b"address", "birth_date", b"birth_date", "card_classification", b"card_classification", "card_first_valid_date", b"card_first_valid_date", "card_issue_date", b"card_issue_date", "card_last_valid_date", b"card_last_valid_date", "copayment_ratio_percent", b"copayment_ratio_percent", "elderly_certificate", b"elderly_certificate", "insured_id", b"insured_id", "insured_name", b"insured_name", "insurer_name", b"insurer_name", "is_preschool", b"is_preschool", "limit_certificate", b"limit_certificate", "loss_date", b"loss_date", "loss_reason", b"loss_reason", "medical_tickets", b"medical_tickets", "name", b"name", "name_kana", b"name_kana", "name_of_other", b"name_of_other", "name_of_other_kana", b"name_of_other_kana", "post_number", b"post_number", "relationship", b"relationship", "sex", b"sex", "sex_on_reverse", b"sex_on_reverse"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acquisition_date", b"acquisition_date", "address", b"address", "birth_date", b"birth_date", "card_classification", b"card_classification", "card_first_valid_date", b"card_first_valid_date", "card_issue_date", b"card_issue_date", "card_last_valid_date", b"card_last_valid_date", "copayment_ratio_percent", b"copayment_ratio_percent", "elderly_certificate", b"elderly_certificate", "insured_id", b"insured_id", "insured_name", b"insured_name", "insurer_name", b"insurer_name", "is_preschool", b"is_preschool", "limit_certificate", b"limit_certificate", "loss_date", b"loss_date", "loss_reason", b"loss_reason", "medical_tickets", b"medical_tickets", "name", b"name", "name_kana", b"name_kana", "name_of_other", b"name_of_other", "name_of_other_kana", b"name_of_other_kana", "post_number", b"post_number", "relationship", b"relationship", "sex", b"sex", "sex_on_reverse", b"sex_on_reverse", "specific_disease_certificates", b"specific_disease_certificates"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

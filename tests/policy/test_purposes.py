@@ -9,7 +9,14 @@ from msgspec import structs
 
 from gateway.domain.purpose import DataCategory, Operation, Purpose, Request, Role, denial
 from gateway.policy import published_policy
-from gateway.usecases import confirm_eligibility, register_coverage, upload_coverage
+from gateway.usecases import (
+    check_claims,
+    confirm_eligibility,
+    number_stages,
+    portal,
+    register_coverage,
+    upload_coverage,
+)
 from gateway.usecases.door import Errand
 
 ON = date(2026, 4, 15)
@@ -29,6 +36,27 @@ ALLOWED = {
         Operation.DISCLOSE,
         frozenset({QUALIFICATION, CERTIFICATE}),
         Role.INSTITUTION,
+    ),
+    "KP4-R-01": Request(
+        "KP4-R-01",
+        Role.REVIEW_BODY,
+        Operation.DISCLOSE_REVIEW,
+        frozenset({QUALIFICATION}),
+        Role.REVIEW_BODY,
+    ),
+    "OQS-PER-01": Request(
+        "OQS-PER-01",
+        Role.PORTAL,
+        Operation.REGISTER,
+        frozenset({QUALIFICATION}),
+        Role.OPERATOR,
+    ),
+    "OQS-PER-02": Request(
+        "OQS-PER-02",
+        Role.PORTAL,
+        Operation.DISCLOSE,
+        frozenset({QUALIFICATION}),
+        Role.PORTAL,
     ),
 }
 """One request for each published code that is allowed; a new code adds its own."""
@@ -55,6 +83,31 @@ DENIED = {
             {"role": Role.INSURER, "data": frozenset({DataCategory.NUMBER})},
             "ACTOR_NOT_ALLOWED",
         ),
+    ],
+    "KP4-R-01": [
+        ({"role": Role.INSTITUTION}, "ACTOR_NOT_ALLOWED"),
+        ({"role": Role.INSURER}, "ACTOR_NOT_ALLOWED"),
+        ({"role": Role.PORTAL}, "ACTOR_NOT_ALLOWED"),
+        ({"role": Role.OPERATOR}, "ACTOR_NOT_ALLOWED"),
+        ({"operation": Operation.DISCLOSE}, "KIND_MISMATCH"),
+        ({"recipient": Role.INSURER}, "RECIPIENT_NOT_ALLOWED"),
+        ({"recipient": None}, "RECIPIENT_NOT_ALLOWED"),
+        ({"data": frozenset({QUALIFICATION, CERTIFICATE})}, "DATA_NOT_IN_PURPOSE"),
+        ({"data": frozenset({QUALIFICATION, DataCategory.NUMBER})}, "MYNUMBER_FORBIDDEN"),
+    ],
+    "OQS-PER-01": [
+        ({"role": Role.INSTITUTION}, "ACTOR_NOT_ALLOWED"),
+        ({"role": Role.INSURER}, "ACTOR_NOT_ALLOWED"),
+        ({"operation": Operation.DISCLOSE}, "KIND_MISMATCH"),
+        ({"recipient": Role.PORTAL}, "RECIPIENT_NOT_ALLOWED"),
+        ({"data": frozenset({CERTIFICATE})}, "DATA_NOT_IN_PURPOSE"),
+        ({"data": frozenset({QUALIFICATION, DataCategory.NUMBER})}, "MYNUMBER_FORBIDDEN"),
+    ],
+    "OQS-PER-02": [
+        ({"role": Role.INSTITUTION}, "ACTOR_NOT_ALLOWED"),
+        ({"operation": Operation.REGISTER}, "KIND_MISMATCH"),
+        ({"recipient": Role.INSTITUTION}, "RECIPIENT_NOT_ALLOWED"),
+        ({"data": frozenset({CERTIFICATE})}, "DATA_NOT_IN_PURPOSE"),
     ],
 }
 """For each published code, what is changed about the allowed request and the first reason."""
@@ -118,6 +171,10 @@ def test_no_institution_can_reach_a_my_number(role: Role) -> None:
         (register_coverage.ERRAND, Role.INSURER),
         (register_coverage.ERRAND_WITH_NUMBER, Role.INSURER),
         (upload_coverage.ERRAND, Role.INSURER),
+        (number_stages.ERRAND, Role.INSURER),
+        (portal.REGISTERING, Role.PORTAL),
+        (portal.OWN_ACCESSES, Role.PORTAL),
+        (check_claims.ERRAND, Role.REVIEW_BODY),
     ],
 )
 def test_every_errand_of_the_house_is_allowed_to_its_role_only(errand: Errand, role: Role) -> None:

@@ -29,18 +29,28 @@ def run(*arguments: str) -> str:
     return done.stdout
 
 
-def test_the_demo_shows_all_six_answers_by_both_ways() -> None:
-    """`onshi demo` runs the main job and every answer is as expected."""
-    shown = run("gateway", "demo")
+@pytest.mark.parametrize(
+    ("language", "good"), [("en", "All answers as expected."), ("ja", "すべて期待どおりです。")]
+)
+def test_the_demo_tells_the_whole_circle(language: str, good: str) -> None:
+    """`onshi demo` goes through a job change: 1, 2 and 4, 3, a claim moved, and who looked."""
+    shown = run("gateway", "demo", "--language", language)
 
-    assert "All answers as expected." in shown
-    for code in "123456":
-        assert f"│    {code}     │  {code}   │   {code}    │" in shown
+    assert good in shown
+    assert "04" in shown
+    assert "review-body review-1" in shown
+    for code in "1234":
+        assert f" {code} " in shown
 
 
 def test_every_test_person_gets_one_answer_by_three_ways() -> None:
     """gRPC, UTF-8 folders and Shift_JIS folders agree with the catalogue."""
     assert "disagreements 0" in run("loadtests.catalogue_check")
+
+
+def test_claims_come_out_right() -> None:
+    """A small month; `python -m loadtests.claims_check` runs a thousand."""
+    assert "right 100, wrong 0" in run("loadtests.claims_check", "--claims", "100")
 
 
 def test_who_may_not_ask_is_refused() -> None:

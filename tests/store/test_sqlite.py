@@ -21,7 +21,7 @@ from alembic.migration import MigrationContext
 from gateway.domain.errors import TooMuch, Unavailable
 from gateway.domain.period import Instant
 from gateway.store import migrate as migrating
-from gateway.store import records, sql, sqlite
+from gateway.store import records, sql, sqlite, sqlite_file
 from gateway.store.migrate import migrate
 from gateway.store.port import Batch
 from gateway.store.records import StoreTooNew, StoreTooOld, encode_coverage
@@ -262,13 +262,13 @@ async def test_an_older_schema_is_migrated(
     await put(store, person(1), enrollee(1), cover())
     await store.close()
     scripts = Path(shutil.copytree(migrating.SCRIPTS, tmp_path / "migrations"))
-    (scripts / "versions" / "second.py").write_text(
-        "from alembic import op\nrevision = '0002'\ndown_revision = '0001'\n"
+    (scripts / "versions" / "third.py").write_text(
+        "from alembic import op\nrevision = '0003'\ndown_revision = '0002'\n"
         "def upgrade():\n    op.execute('ALTER TABLE people ADD COLUMN note TEXT')\n",
         encoding="utf-8",
     )
-    monkeypatch.setattr(sqlite, "SCHEMA_REVISION", "0002")
-    with pytest.raises(StoreTooOld, match=r"schema 0001.*needs 0002"):
+    monkeypatch.setattr(sqlite_file, "SCHEMA_REVISION", "0003")
+    with pytest.raises(StoreTooOld, match=r"schema 0002.*needs 0003"):
         SqliteReader(database, encode_coverage)
     migrate(database, encode_coverage, scripts)
     reader = SqliteReader(database, encode_coverage)
@@ -279,8 +279,8 @@ async def test_an_older_schema_is_migrated(
 def test_a_failing_migration_changes_nothing(database: Path, tmp_path: Path) -> None:
     """A step that fails half-way takes back its changes of the schema too."""
     scripts = Path(shutil.copytree(migrating.SCRIPTS, tmp_path / "migrations"))
-    (scripts / "versions" / "second.py").write_text(
-        "from alembic import op\nrevision = '0002'\ndown_revision = '0001'\n"
+    (scripts / "versions" / "third.py").write_text(
+        "from alembic import op\nrevision = '0003'\ndown_revision = '0002'\n"
         "def upgrade():\n    op.execute('CREATE TABLE half (x)')\n    raise KeyError('step')\n",
         encoding="utf-8",
     )
@@ -367,5 +367,6 @@ def test_every_statement_names_the_distribution_column() -> None:
             if "INSERT" in words:
                 assert column in text.split("VALUES")[0], name
             else:
-                bound = f"{column} = ?", f"{table}.{column} = lookups.{column}"
+                joined = (f"{table}.{column} = {other}.{column}" for other in ("lookups", "cards"))
+                bound = (f"{column} = ?", *joined)
                 assert any(one in text for one in bound), name

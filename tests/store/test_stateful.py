@@ -33,7 +33,8 @@ from gateway.store.memory import MemoryStore
 from gateway.store.migrate import migrate
 from gateway.store.port import Batch, Loaded
 from gateway.store.records import encode_coverage
-from gateway.store.sqlite import LONG_BUSY_MS, SqliteStore, connected
+from gateway.store.sqlite import SqliteStore
+from gateway.store.sqlite_file import LONG_BUSY_MS, connected
 from tests import strategies
 from tests.store.batches import changed, enrollee, expanded, moved, person, relevant
 

@@ -15,7 +15,7 @@ import pytest_asyncio
 from gateway.domain.individual_number import IndividualNumber
 from gateway.store.keyring import load_keyring, rotate
 from gateway.store.records import StoreTooNew
-from gateway.store.sqlite import LONG_BUSY_MS, connected
+from gateway.store.sqlite_file import LONG_BUSY_MS, connected
 from gateway.store.vault import SqliteVault
 from tests.store.batches import person
 

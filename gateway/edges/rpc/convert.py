@@ -16,12 +16,13 @@ from google.type.date_pb2 import Date
 
 from gateway.domain.coverage import (
     Coverage,
+    DiseaseCertificate,
     ElderlyCertificate,
     LimitCertificate,
     MedicalTicket,
     VersionRef,
 )
-from gateway.domain.eligibility import ByNumber, Confirmation, Shown, Validity, Why
+from gateway.domain.eligibility import ByCard, ByNumber, Confirmation, Query, Shown, Validity, Why
 from gateway.domain.errors import InvalidInput
 from gateway.domain.identifiers import InsuredId
 from gateway.domain.individual_number import IndividualNumber
@@ -109,9 +110,7 @@ def date_message(on: date | None) -> Date | None:
     return None if on is None else Date(year=on.year, month=on.month, day=on.day)
 
 
-def confirmation(
-    answer: Confirmation, asked: ByNumber, now: Instant, access_record_id: str
-) -> bytes:
+def confirmation(answer: Confirmation, asked: Query, now: Instant, access_record_id: str) -> bytes:
     """
     Spell an answer as the bytes of a `ConfirmEligibilityResponse`.
 
@@ -124,23 +123,24 @@ def confirmation(
         access_record_id=access_record_id,
         decided_by=[_version(ref) for ref in answer.decided_by],
     ).SerializeToString()
-    covers = b"".join(_nested(_COVERAGES_TAG, _shown(shown, asked)) for shown in answer.shown)
-    return _words(answer.validity, answer.why) + own + covers
+    covers = b"".join(nested(_COVERAGES_TAG, _shown(shown, asked)) for shown in answer.shown)
+    words = _words(answer.validity, answer.why, is_by_card=isinstance(asked, ByCard))
+    return words + own + covers
 
 
-@lru_cache(maxsize=len(Validity) * len(Why))
-def _words(validity: Validity, why: Why) -> bytes:
+@lru_cache(maxsize=2 * len(Validity) * len(Why))
+def _words(validity: Validity, why: Why, *, is_by_card: bool) -> bytes:
     return eligibility_pb2.ConfirmEligibilityResponse(
         validity=_code(validity),
         reason=why.name,
         explanation_ja=why.value.ja,
         explanation_en=why.value.en,
-        route=types_pb2.ROUTE_NUMBER,
+        route=types_pb2.ROUTE_CARD if is_by_card else types_pb2.ROUTE_NUMBER,
     ).SerializeToString()
 
 
-def _nested(tag: bytes, message: bytes) -> bytes:
-    """A message within a message: tag, length as a varint of 7 bits a byte, bytes."""
+def nested(tag: bytes, message: bytes) -> bytes:
+    """Spell a message within a message: tag, length as a varint of 7 bits a byte, bytes."""
     length, rest = b"", len(message)
     while rest > _SEVEN_BITS:
         length += bytes((rest & _SEVEN_BITS | 0x80,))
@@ -148,13 +148,14 @@ def _nested(tag: bytes, message: bytes) -> bytes:
     return b"%b%b%c%b" % (tag, length, rest, message)
 
 
-def _shown(shown: Shown, asked: ByNumber) -> bytes:
-    if not (shown.elderly or shown.limit or shown.tickets):
+def _shown(shown: Shown, asked: Query) -> bytes:
+    if not (shown.elderly or shown.limit or shown.tickets or shown.diseases):
         return shown.cover.sheet
     certificates = types_pb2.Coverage(
         elderly_certificate=_elderly(shown.elderly) if shown.elderly else None,
         limit_certificate=_limit(shown.limit) if shown.limit else None,
         medical_tickets=[_ticket(ticket, asked) for ticket in shown.tickets],
+        specific_disease_certificates=[_disease(one) for one in shown.diseases],
     )
     return shown.cover.sheet + certificates.SerializeToString()
 
@@ -236,7 +237,16 @@ def _limit(certificate: LimitCertificate) -> types_pb2.LimitCertificate:
     )
 
 
-def _ticket(ticket: MedicalTicket, asked: ByNumber) -> types_pb2.MedicalTicket:
+def _disease(certificate: DiseaseCertificate) -> types_pb2.SpecificDiseaseCertificate:
+    return types_pb2.SpecificDiseaseCertificate(
+        disease_category=certificate.category.value,
+        issue_date=date_message(certificate.issue_date),
+        self_pay_yen=certificate.self_pay,
+        **_days(certificate.validity),
+    )
+
+
+def _ticket(ticket: MedicalTicket, asked: Query) -> types_pb2.MedicalTicket:
     return types_pb2.MedicalTicket(
         ticket_type=ticket.ticket_type,
         month=ticket.month,

@@ -5,27 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TypeVar
-
-from google.protobuf.message import DecodeError, Message
 
 from gateway.domain.changes import Change, LinkNumber, Target
 from gateway.domain.errors import InvalidInput, Refusal
 from gateway.domain.identifiers import InsurerNumber
 from gateway.domain.purpose import Role
-from gateway.edges.rpc import convert
-from gateway.edges.rpc.server import Method
+from gateway.edges.rpc import convert, convert_card
+from gateway.edges.rpc.server import Method, read
 from gateway.formats.coverage_csv import decode_cells
 from gateway.store.port import UploadState, Vault, Writing
 from gateway.usecases.apply_uploads import Applier
 from gateway.usecases.context import Context
 from gateway.usecases.desk import Desk
 from gateway.usecases.door import Door
+from gateway.usecases.number_stages import number_stages
 from gateway.usecases.register_coverage import Registered, register
 from gateway.usecases.upload_coverage import Receiver, Receiving, upload_key_of
 from gateway.v1 import coverage_pb2 as pb
 
-Said = TypeVar("Said", bound=Message)
 INSURERS = frozenset({Role.INSURER})
 
 
@@ -51,6 +48,11 @@ class CoverageService:
                 "CoverageService/RegisterIndividualNumber",
                 INSURERS,
                 unary=self.register_individual_number,
+            ),
+            Method(
+                "CoverageService/GetIndividualNumberStages",
+                INSURERS,
+                unary=self.get_individual_number_stages,
             ),
         )
 
@@ -85,7 +87,7 @@ class CoverageService:
             message = await asyncio.wait_for(anext(requests, None), self.idle_s)
         except TimeoutError:
             return None
-        return None if message is None else _read(pb.UploadCoverageRequest, message)
+        return None if message is None else read(pb.UploadCoverageRequest, message)
 
     async def _report(self, context: Context, request_id: str) -> bytes:
         insurer = InsurerNumber(context.caller.code)
@@ -96,7 +98,7 @@ class CoverageService:
 
     async def get_upload(self, request: bytes, context: Context) -> bytes:
         """Give the state of an upload of the caller."""
-        said = _read(pb.GetUploadRequest, request)
+        said = read(pb.GetUploadRequest, request)
         insurer = InsurerNumber(context.caller.code)
         offset, report = await self.receiver.status(insurer, said.request_id)
         if report is None:
@@ -113,7 +115,7 @@ class CoverageService:
 
     async def register_coverage(self, request: bytes, context: Context) -> bytes:
         """Register one change, given as cells."""
-        said = _read(pb.RegisterCoverageRequest, request)
+        said = read(pb.RegisterCoverageRequest, request)
         try:
             change = decode_cells(said.cells)
         except Refusal as refusal:
@@ -125,27 +127,29 @@ class CoverageService:
 
     async def register_individual_number(self, request: bytes, context: Context) -> bytes:
         """Link an enrollee to a person."""
-        said = _read(pb.RegisterIndividualNumberRequest, request)
+        said = read(pb.RegisterIndividualNumberRequest, request)
         change = LinkNumber(
             Target(convert.insured_id(said.insured_id), convert.day(said.birth_date, "birth_date")),
             convert.individual_number(said.individual_number),
         )
         done = await self._register(change, said.request_id, context)
         return pb.RegisterIndividualNumberResponse(
-            is_changed=done.is_changed, applied_time=convert.timestamp(done.applied_time)
+            is_changed=done.is_changed, received_time=convert.timestamp(done.applied_time)
         ).SerializeToString()
+
+    async def get_individual_number_stages(self, request: bytes, context: Context) -> bytes:
+        """Tell how far the number of an enrollee has come."""
+        said = read(pb.GetIndividualNumberStagesRequest, request)
+        target = Target(
+            convert.insured_id(said.insured_id), convert.day(said.birth_date, "birth_date")
+        )
+        check = await number_stages(target, context, self.store, self.door)
+        return convert_card.stages(check).SerializeToString()
 
     async def _register(self, change: Change, request_id: str, context: Context) -> Registered:
         return await register(
             change, request_id, context, self.store, self.vault, self.desk, self.door
         )
-
-
-def _read(kind: type[Said], message: bytes) -> Said:
-    try:
-        return kind.FromString(message)
-    except DecodeError:
-        raise InvalidInput("MESSAGE_MALFORMED") from None
 
 
 def _progress(durable_offset: int) -> bytes:

@@ -21,9 +21,6 @@ from gateway.edges.rpc.server import ForwardedError, Method
 from gateway.edges.rpc.status import DETAILS_KEY
 from gateway.usecases.context import Context
 
-UNARY_METHODS: Final = ("GetUpload", "RegisterCoverage", "RegisterIndividualNumber")
-STREAM_METHODS: Final = ("UploadCoverage",)
-INSURERS: Final = frozenset({Role.INSURER})
 FORWARD_DEADLINE_S: Final = 60
 
 Call: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
@@ -31,21 +28,46 @@ StreamCall: TypeAlias = "grpc.aio.StreamStreamMultiCallable[bytes, bytes]"
 
 
 @dataclass(frozen=True, slots=True)
-class ForwardedCoverageService:
-    """CoverageService as a worker offers it."""
+class ForwardedService:
+    """A service of the writer: who may call it, and its methods."""
+
+    name: str
+    roles: frozenset[Role]
+    unary: tuple[str, ...]
+    stream: tuple[str, ...] = ()
+
+
+COVERAGE: Final = ForwardedService(
+    "CoverageService",
+    frozenset({Role.INSURER}),
+    ("GetUpload", "RegisterCoverage", "RegisterIndividualNumber", "GetIndividualNumberStages"),
+    ("UploadCoverage",),
+)
+PERSON: Final = ForwardedService(
+    "PersonService",
+    frozenset({Role.PORTAL}),
+    ("BeginSession", "RegisterCard", "ListOwnAccesses"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """A service of the writer as a worker offers it."""
 
     writer: grpc.aio.Channel
+    service: ForwardedService
 
     def methods(self) -> tuple[Method, ...]:
         """The methods and who may call them."""
+        service = self.service
         return (
             *(
-                Method(f"CoverageService/{name}", INSURERS, unary=self._forward_unary)
-                for name in UNARY_METHODS
+                Method(f"{service.name}/{name}", service.roles, unary=self._forward_unary)
+                for name in service.unary
             ),
             *(
-                Method(f"CoverageService/{name}", INSURERS, stream=self._forward_stream)
-                for name in STREAM_METHODS
+                Method(f"{service.name}/{name}", service.roles, stream=self._forward_stream)
+                for name in service.stream
             ),
         )
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final, NoReturn, TypeAlias
+from typing import Final, NoReturn, TypeAlias, TypeVar
 
 import grpc
+from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 from grpc_health.v1 import health_pb2
 from grpc_health.v1._async import HealthServicer
@@ -21,7 +22,7 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
 from gateway.domain.access import AccessRecord
-from gateway.domain.errors import NotPermitted, Refusal, TooMuch
+from gateway.domain.errors import InvalidInput, NotPermitted, Refusal, TooMuch
 from gateway.domain.purpose import Role
 from gateway.edges.rpc.identity import Identify
 from gateway.edges.rpc.status import DETAILS_KEY, status_of, status_of_bug
@@ -31,6 +32,7 @@ from gateway.usecases.context import Clock, Context, NewKey
 
 UnaryHandle = Callable[[bytes, Context], Awaitable[bytes]]
 StreamHandle = Callable[[AsyncIterator[bytes], Context], AsyncIterator[bytes]]
+Said = TypeVar("Said", bound=Message)
 GrpcContext: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
 
 SERVING: Final = health_pb2.HealthCheckResponse.SERVING
@@ -140,6 +142,14 @@ class Front:
                 bug_id = self.new_key().hex()
                 log_bug(exc, bug_id)
                 await _abort_with(grpc_context, status_of_bug(bug_id))
+
+
+def read(kind: type[Said], message: bytes) -> Said:
+    """Read a message; one that is none is `MESSAGE_MALFORMED`."""
+    try:
+        return kind.FromString(message)
+    except DecodeError:
+        raise InvalidInput("MESSAGE_MALFORMED") from None
 
 
 async def _abort_with(grpc_context: GrpcContext, status: status_pb2.Status) -> None:

@@ -1,0 +1,64 @@
+"""The access trail in the writer: kept up to date, and asked who looked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.app.clock import new_key
+from gateway.domain.identifiers import PersonKey
+from gateway.observe import log_bug
+from gateway.store.port import Look
+from gateway.store.trail import Trail
+from gateway.usecases.context import Clock
+
+INDEX_S: Final = 1.0
+"""How often new access records are indexed and the heads of their chains anchored."""
+INDEXED_AT_ONCE_MAX: Final = 5_000
+CATCH_UP_ROUNDS_MAX: Final = 20
+"""Rounds of indexing before a question is answered with what is indexed by then."""
+
+
+class LiveTrail:
+    """A trail that is fed while it is asked; one thread at a time has it."""
+
+    def __init__(self, trail: Trail, clock: Clock) -> None:
+        self._trail = trail
+        self._clock = clock
+        self._lock = asyncio.Lock()
+
+    async def who_looked(self, person_key: PersonKey, looks_max: int) -> Sequence[Look]:
+        """See `Looks`; indexes what is new first."""
+        async with self._lock:
+            return await asyncio.to_thread(self._caught_up, person_key, looks_max)
+
+    def _caught_up(self, person_key: PersonKey, looks_max: int) -> Sequence[Look]:
+        for _ in range(CATCH_UP_ROUNDS_MAX):
+            if not self._index():
+                break
+        return self._trail.who_looked(person_key, looks_max)
+
+    def _index(self) -> bool:
+        """Index some; whether there may be more."""
+        return self._trail.index_new(INDEXED_AT_ONCE_MAX, self._clock()) == INDEXED_AT_ONCE_MAX
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """
+        Feed the trail until told to stop.
+
+        A broken chain is a bug or tampering: it is logged, indexing ends, lookups go on, and
+        `onshi trail verify` names the place.
+        """
+        try:
+            while not stop.is_set():
+                async with self._lock:
+                    is_behind = await asyncio.to_thread(self._index)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), 0.01 if is_behind else INDEX_S)
+        except Exception as exc:  # noqa: BLE001  the trail can be rebuilt; writing must go on
+            log_bug(exc, new_key().hex())
+            await stop.wait()
+        finally:
+            self._trail.close()

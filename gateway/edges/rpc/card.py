@@ -1,0 +1,66 @@
+"""CardReaderService as a worker serves it: challenges of its own, answers from the hot read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.domain.eligibility import Rules
+from gateway.domain.period import tokyo_day
+from gateway.domain.purpose import Role
+from gateway.edges.rpc import convert, convert_card
+from gateway.edges.rpc.server import Method, read
+from gateway.store.port import Reading
+from gateway.usecases.confirm_eligibility import LookupLimits
+from gateway.usecases.context import Context
+from gateway.usecases.door import Door
+from gateway.usecases.visit import Cards, audience_of, confirm_by_card
+from gateway.v1 import card_pb2 as pb
+
+INSTITUTIONS = frozenset({Role.INSTITUTION})
+
+
+@dataclass(frozen=True, slots=True)
+class CardReaderService:
+    """Answers visits."""
+
+    store: Reading
+    door: Door
+    cards: Cards
+    rules: Rules
+    limits: LookupLimits
+
+    def methods(self) -> tuple[Method, ...]:
+        """The methods and who may call them."""
+        return (
+            Method("CardReaderService/BeginVisit", INSTITUTIONS, unary=self.begin_visit),
+            Method("CardReaderService/ConfirmByCard", INSTITUTIONS, unary=self.confirm_by_card),
+        )
+
+    async def begin_visit(self, request: bytes, context: Context) -> bytes:
+        """Give a challenge."""
+        read(pb.BeginVisitRequest, request)
+        challenge, expire_time = self.cards.challenges.begin(audience_of(context), context.now)
+        return pb.BeginVisitResponse(
+            challenge=challenge, expire_time=convert.timestamp(expire_time)
+        ).SerializeToString()
+
+    async def confirm_by_card(self, request: bytes, context: Context) -> bytes:
+        """Confirm the holder of a card; see the proto for what it refuses."""
+        said = read(pb.ConfirmByCardRequest, request)
+        on = (
+            convert.day(said.confirmation_date, "confirmation_date")
+            if said.HasField("confirmation_date")
+            else tokyo_day(context.now)
+        )
+        answer, record_id = await confirm_by_card(
+            convert_card.proof(said.proof),
+            on,
+            context,
+            self.store,
+            self.door,
+            self.cards,
+            self.rules,
+            self.limits,
+            is_limit_consented=said.is_limit_certificate_consented,
+        )
+        return convert_card.visited(answer, context.now, record_id)

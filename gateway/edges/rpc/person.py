@@ -1,0 +1,63 @@
+"""PersonService as the writer serves it: registering a card, and who looked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.domain.errors import InvalidInput
+from gateway.domain.purpose import Role
+from gateway.edges.rpc import convert, convert_card
+from gateway.edges.rpc.server import Method, read
+from gateway.usecases.context import Context
+from gateway.usecases.portal import Portal
+from gateway.usecases.visit import audience_of
+from gateway.v1 import person_pb2 as pb
+
+PORTALS = frozenset({Role.PORTAL})
+LOOKS_IF_NOT_SAID: Final = 100
+LOOKS_MAX: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class PersonService:
+    """Serves people; there is one, in the writer."""
+
+    portal: Portal
+
+    def methods(self) -> tuple[Method, ...]:
+        """The methods and who may call them."""
+        return (
+            Method("PersonService/BeginSession", PORTALS, unary=self.begin_session),
+            Method("PersonService/RegisterCard", PORTALS, unary=self.register_card),
+            Method("PersonService/ListOwnAccesses", PORTALS, unary=self.list_own_accesses),
+        )
+
+    async def begin_session(self, request: bytes, context: Context) -> bytes:
+        """Give a challenge."""
+        read(pb.BeginSessionRequest, request)
+        challenges = self.portal.cards.challenges
+        challenge, expire_time = challenges.begin(audience_of(context), context.now)
+        return pb.BeginSessionResponse(
+            challenge=challenge, expire_time=convert.timestamp(expire_time)
+        ).SerializeToString()
+
+    async def register_card(self, request: bytes, context: Context) -> bytes:
+        """Register a card."""
+        said = read(pb.RegisterCardRequest, request)
+        at = await self.portal.register_card(convert_card.proof(said.proof), context)
+        return pb.RegisterCardResponse(
+            is_changed=at is not None,
+            registered_time=None if at is None else convert.timestamp(at),
+        ).SerializeToString()
+
+    async def list_own_accesses(self, request: bytes, context: Context) -> bytes:
+        """List who looked at the holder."""
+        said = read(pb.ListOwnAccessesRequest, request)
+        looks_max = said.page_size or LOOKS_IF_NOT_SAID
+        if not 1 <= looks_max <= LOOKS_MAX:
+            raise InvalidInput("FORMAT_WRONG", "page_size")
+        proof = convert_card.proof(said.proof)
+        looks = await self.portal.own_accesses(proof, looks_max, context)
+        policy = self.portal.door.policy
+        return convert_card.own_accesses(looks, policy).SerializeToString()

@@ -1,0 +1,132 @@
+"""
+One SQLite file: opening it in its right form, transactions, and a thread that uses it alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+from gateway.domain.errors import Unavailable
+from gateway.store import sql
+from gateway.store.records import (
+    PROJECTION_FORMAT,
+    SCHEMA_REVISION,
+    StoreTooNew,
+    StoreTooOld,
+)
+
+LONG_BUSY_MS: Final = 5_000
+"""How long work that is no lookup may wait for a lock."""
+
+Result = TypeVar("Result")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
+    """All of the statements within, or none; `BEGIN` alone gives reads one moment to look at."""
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def connected(database: Path, mode: str, busy_ms: int) -> sqlite3.Connection:
+    """
+    Open a connection without implicit transactions, which any one thread at a time may use.
+
+    Args:
+        mode: `ro`, `rw`, or `rwc` to create the file.
+    """
+    return sqlite3.connect(
+        f"{database.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=busy_ms / 1000,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def format_of(connection: sqlite3.Connection) -> tuple[str, int]:
+    """Give the schema's revision and the projections' format; ("", 0) before any migration."""
+    try:
+        row = connection.execute(sql.FORMAT).fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        row = None
+    return row or ("", 0)
+
+
+def require_not_newer(connection: sqlite3.Connection) -> None:
+    """Raise `StoreTooNew`, naming both revisions, if a newer gateway wrote the database."""
+    revision, projection = format_of(connection)
+    if (revision, projection) > (SCHEMA_REVISION, PROJECTION_FORMAT):
+        raise StoreTooNew(
+            f"the database has schema {revision} and projection format {projection}; this version "
+            f"of the gateway knows up to {SCHEMA_REVISION} and {PROJECTION_FORMAT}: use a newer one"
+        )
+
+
+def require_current(connection: sqlite3.Connection) -> None:
+    """Raise `StoreTooOld` or `StoreTooNew` unless the database has this version's form."""
+    require_not_newer(connection)
+    revision, projection = format_of(connection)
+    if (revision, projection) != (SCHEMA_REVISION, PROJECTION_FORMAT):
+        raise StoreTooOld(
+            f"the database has schema {revision or 'none'} and projection format {projection}; "
+            f"this gateway needs {SCHEMA_REVISION} and {PROJECTION_FORMAT}: migrate first"
+        )
+
+
+def opened(database: Path, mode: str, busy_ms: int) -> sqlite3.Connection:
+    """
+    Open the main database.
+
+    Raises:
+        StoreTooOld: It must be migrated first, or does not exist.
+        StoreTooNew: A newer version of the gateway wrote it.
+    """
+    try:
+        connection = connected(database, mode, busy_ms)
+    except sqlite3.OperationalError as error:
+        if database.exists():
+            raise Unavailable("STORE_UNAVAILABLE") from error
+        raise StoreTooOld("there is no database yet: migrate first") from None
+    try:
+        require_current(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class Line:
+    """A connection and the one thread that uses it."""
+
+    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
+        self._connection = connection
+        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+
+    async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Do a piece of work in the thread; an engine that cannot is `STORE_UNAVAILABLE`."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._threads, work, self._connection)
+        except sqlite3.OperationalError as error:
+            raise Unavailable("STORE_UNAVAILABLE") from error
+
+    async def close(self) -> None:
+        """Close the connection once the work under way is done."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._threads, self._connection.close)
+        self._threads.shutdown()

@@ -1,0 +1,58 @@
+"""How far the My Number of an enrollee has come, for the insurer who told it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.domain.changes import Target
+from gateway.domain.errors import Conflict, NotFound, NotPermitted
+from gateway.domain.identifiers import InsurerNumber
+from gateway.domain.purpose import DataCategory, Operation, Role
+from gateway.store.port import NumberCheck, Writing
+from gateway.usecases.context import Context
+from gateway.usecases.door import Door, Errand, Looked
+
+ERRAND: Final = Errand(
+    purpose="KP7-OR-01",
+    operation=Operation.REGISTER,
+    data=frozenset({DataCategory.QUALIFICATION}),
+    recipient=Role.OPERATOR,
+)
+
+
+async def number_stages(
+    target: Target, context: Context, store: Writing, door: Door
+) -> NumberCheck:
+    """
+    Give the latest check of an enrollee's number, through the door.
+
+    Raises:
+        NotPermitted: `INSURER_NOT_CALLER`; as the door.
+        NotFound: `NUMBER_NOT_TOLD`.
+        Conflict: `COVERAGE_UNKNOWN`, `COVERAGE_AMBIGUOUS`.
+        Unavailable: `STORE_UNAVAILABLE`.
+    """
+
+    async def look() -> Looked[NumberCheck]:
+        if target.insured_id.insurer_number != InsurerNumber(context.caller.code):
+            raise NotPermitted("INSURER_NOT_CALLER", "insured_id.insurer_number")
+        loaded = await store.load({target.insured_id.lookup_key}, ())
+        found = [
+            one
+            for one in loaded.enrollees
+            if any(
+                cover.birth_date == target.birth_date and target.insured_id.names(cover.insured_id)
+                for cover in one.enrolment.covers
+            )
+        ]
+        if not found:
+            raise Conflict("COVERAGE_UNKNOWN", "insured_id")
+        if len(found) > 1:
+            raise Conflict("COVERAGE_AMBIGUOUS", "insured_id.branch")
+        told = found[0].told
+        if told is None:
+            raise NotFound("NUMBER_NOT_TOLD", "insured_id")
+        return Looked(told, "ANSWERED", told.state.name, (found[0].person_key,))
+
+    check, _ = await door.opened(context, ERRAND, look)
+    return check

@@ -1,0 +1,160 @@
+"""
+A visit with a My Number card: is the card genuine, who holds it, are they insured.
+
+The order is that of health-info.md D.5: the challenge, the certificate and the signature, whose
+card it is, how the holder was checked, and only then the cover. Each refusal is recorded, with
+the person once the card is known. Requirements R003-08, R003-27.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, Protocol
+
+from gateway.domain.card import (
+    CardKey,
+    CardProof,
+    CardRules,
+    CertificateState,
+    certificate_state,
+    require_holder,
+)
+from gateway.domain.eligibility import ByCard, Confirmation, Rules, Validity, Why, confirm
+from gateway.domain.errors import NotPermitted
+from gateway.domain.identifiers import PersonKey
+from gateway.domain.period import Instant, tokyo_day
+from gateway.store.port import CardHolder, Reading
+from gateway.usecases.challenges import Challenges
+from gateway.usecases.confirm_eligibility import ERRAND, LookupLimits, require_day
+from gateway.usecases.context import Context
+from gateway.usecases.door import DeniedLookError, Door, Looked
+
+
+class Genuine(Protocol):
+    """What a genuine card tells of itself; see `gateway.card_pki`."""
+
+    @property
+    def card_key(self) -> CardKey:
+        """The gateway's key of the card."""
+
+    @property
+    def last_day(self) -> date:
+        """The last day of its certificate, included."""
+
+
+NOBODY: Final = PersonKey(b"")
+"""Whom a card nobody registered asks about."""
+
+Prove = Callable[[CardProof, Instant], Genuine]
+"""Checks chain and signature; raises `NotPermitted`, or `InvalidInput` for no certificate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """What is needed to believe a card."""
+
+    challenges: Challenges
+    prove: Prove
+    rules: CardRules
+
+    def genuine(self, proof: CardProof, context: Context) -> Genuine:
+        """
+        Use a challenge up and check the card.
+
+        Raises:
+            NotPermitted: As `Challenges.take` and `Prove`.
+        """
+        self.challenges.take(proof.challenge, audience_of(context), context.now)
+        return self.prove(proof, context.now)
+
+    def require_holder(
+        self,
+        proof: CardProof,
+        card: Genuine,
+        holder: CardHolder | None,
+        context: Context,
+        *,
+        is_pin_required: bool = False,
+    ) -> CertificateState:
+        """
+        Refuse unless the card still counts and its holder was checked.
+
+        The refusal names whose card it is.
+
+        Returns:
+            How long the card's certificate is still good.
+
+        Raises:
+            DeniedLookError: As `certificate_state` and `gateway.domain.card.require_holder`.
+        """
+        try:
+            state = certificate_state(card.last_day, tokyo_day(context.now))
+            require_holder(proof, self.rules, is_pin_required=is_pin_required)
+        except NotPermitted as refusal:
+            people = () if holder is None else (holder.person_key,)
+            raise DeniedLookError(refusal, people) from None
+        return state
+
+
+@dataclass(frozen=True, slots=True)
+class Visited:
+    """The answer of a visit, and how long the card's certificate is still good."""
+
+    query: ByCard
+    confirmation: Confirmation
+    certificate_state: CertificateState
+
+
+def audience_of(context: Context) -> str:
+    """Whom a challenge is for: a role and its code."""
+    return f"{context.caller.role.value}:{context.caller.code}"
+
+
+async def confirm_by_card(
+    proof: CardProof,
+    on: date,
+    context: Context,
+    store: Reading,
+    door: Door,
+    cards: Cards,
+    rules: Rules,
+    limits: LookupLimits,
+    *,
+    is_limit_consented: bool,
+) -> tuple[Visited, str]:
+    """
+    Answer a visit, through the door.
+
+    A card nobody registered finds nothing, and so does one whose person has no linked cover:
+    both are answers.
+
+    Returns:
+        The answer and the id of its access record.
+
+    Raises:
+        InvalidInput: `DATE_OUT_OF_RANGE`.
+        NotPermitted: As `Cards.genuine`, `Cards.require_holder` and the door; recorded.
+        Unavailable: `STORE_UNAVAILABLE`.
+    """
+    require_day(on, tokyo_day(context.now), limits)
+
+    async def look() -> Looked[Visited]:
+        card = cards.genuine(proof, context)
+        holder = await store.by_card(card.card_key)
+        state = cards.require_holder(proof, card, holder, context)
+        if holder is None:
+            unknown = Confirmation(Validity.NO_SUCH_COVER, Why.CARD_NOT_REGISTERED, (), (), ())
+            return _looked(Visited(ByCard(NOBODY, on), unknown, state), None)
+        query = ByCard(holder.person_key, on, is_limit_consented, context.caller.code)
+        people = () if holder.history is None else (holder.history,)
+        return _looked(Visited(query, confirm(people, query, rules), state), holder)
+
+    return await door.opened(context, ERRAND, look)
+
+
+def _looked(visited: Visited, holder: CardHolder | None) -> Looked[Visited]:
+    validity = str(visited.confirmation.validity.value)
+    people = () if holder is None else (holder.person_key,)
+    return Looked(visited, "ANSWERED", validity, people)

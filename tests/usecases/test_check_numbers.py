@@ -1,0 +1,273 @@
+"""A told My Number: safe, checked against the register, then linked or suspended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from gateway.domain.coverage import CoverState
+from gateway.domain.errors import Conflict, Unavailable
+from gateway.domain.identifiers import InsuredId, PersonKey
+from gateway.domain.individual_number import IndividualNumber
+from gateway.domain.period import Instant
+from gateway.domain.residents import Finding, ResidentRules
+from gateway.store.port import CheckState, NumberCheck
+from gateway.usecases.apply_uploads import Applier
+from gateway.usecases.check_numbers import NumberChecker
+from gateway.usecases.desk import Desk
+from gateway.usecases.residents import Asked
+from tests.usecases.registration import (
+    INSURER,
+    LIMITS,
+    NOW,
+    NUMBERS,
+    CoverageReader,
+    Stand,
+    a_file,
+    new,
+    said,
+)
+
+SAME = Finding(is_known=True)
+OTHER_BIRTH_DATE = Finding(is_known=True, is_birth_date_different=True)
+
+
+@dataclass
+class ScriptedRegister:
+    """A register that says what a test tells it to."""
+
+    say: Callable[[Asked], Finding] = lambda _: SAME
+    is_away: bool = False
+    asked: list[Asked] = field(default_factory=list)
+    meanwhile: Callable[[], object] | None = None
+
+    async def findings(self, asked: Sequence[Asked]) -> Sequence[Finding]:
+        """Answer, or be away."""
+        if self.is_away:
+            raise Unavailable("RESIDENT_REGISTER_UNAVAILABLE")
+        self.asked += asked
+        if self.meanwhile is not None:
+            upload, self.meanwhile = self.meanwhile, None
+            await upload()  # type: ignore[misc]  a coroutine function of the test
+        return [self.say(one) for one in asked]
+
+    async def holder_of(self, certificate: bytes) -> IndividualNumber | None:
+        """Nobody's."""
+        return None
+
+
+class Checked(Stand):
+    """A stand whose told numbers wait for a register."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = asyncio.Event()
+        self.register = ScriptedRegister()
+        self.desk = Desk(self.store, self.vault, self.new_key, lambda: NOW, numbers_told=self.told)
+        self.applier = Applier(self.store, self.spool, self.desk, CoverageReader, LIMITS)
+        self.receiver.desk = self.desk
+        self.receiver.on_received = self.applier.wake
+        self.checker = NumberChecker(
+            self.store,
+            self.vault,
+            self.desk,
+            self.register,
+            ResidentRules(),
+            lambda: NOW,
+            self.told,
+        )
+        self._files = 0
+
+    async def say(self, *lines: str) -> None:
+        """Upload lines as a file of their own; every one must be accepted."""
+        self._files += 1
+        done = await self.upload(a_file(*lines), f"file-{self._files}")
+        assert done.lines_refused == 0, await self.refused(f"file-{self._files}")
+
+    async def check_all(self) -> None:
+        """Check until nothing waits."""
+        for _ in range(10):
+            if not await self.checker.check_some():
+                return
+        pytest.fail("something waits for ever")
+
+    async def told_of(self, number: str = "1") -> NumberCheck | None:
+        """The latest check of an enrollee."""
+        (found,) = await self.enrollees(number)
+        return found.told
+
+    async def enrollees(self, number: str = "1") -> list[object]:
+        """What the store loads of an enrollee's card."""
+        key = InsuredId(INSURER, "記号", number, "01").lookup_key
+        loaded = await self.store.load({key}, ())
+        return [
+            one for one in loaded.enrollees if one.enrolment.covers[0].insured_id.number == number
+        ]
+
+    async def state(self, number: str = "1") -> tuple[bool, CoverState, PersonKey]:
+        """Whether an enrollee is linked, the state of its cover, and its person."""
+        (found,) = await self.enrollees(number)
+        return found.enrolment.is_numbered, found.enrolment.covers[-1].state, found.person_key
+
+
+@pytest.fixture
+def stand() -> Checked:
+    """A writer whose numbers are checked."""
+    return Checked()
+
+
+async def test_a_told_number_links_nobody_before_the_register_answers(stand: Checked) -> None:
+    """Between receipt and answer the cover is there and not linked."""
+    await stand.say(new(individual_number=NUMBERS[0]))
+    is_numbered, state, _ = await stand.state()
+    told = await stand.told_of()
+    assert (is_numbered, state) == (False, CoverState.REGISTERED)
+    assert told is not None
+    assert told.state is CheckState.RECEIVED
+
+
+async def test_a_number_the_register_agrees_with_links(stand: Checked) -> None:
+    """After the check two enrollees with one number are one person."""
+    await stand.say(new("1", individual_number=NUMBERS[0]), new("2", individual_number=NUMBERS[0]))
+    await stand.check_all()
+    one, two = await stand.state("1"), await stand.state("2")
+    assert one == two
+    assert one[0]
+
+
+async def test_every_stage_is_stamped(stand: Checked) -> None:
+    """A linked number has a stamp of each stage but visibility, for want of a card."""
+    await stand.say(new(), said("NUMBER", individual_number=NUMBERS[0]))
+    await stand.check_all()
+    told = await stand.told_of()
+    assert told is not None
+    stamps = [told.received_time, told.checked_time, told.linked_time, told.projected_time]
+    assert all(stamp is not None for stamp in stamps)
+    assert told.received_time < (told.linked_time or Instant(0))
+    assert told.visible_time is None
+
+
+async def test_a_mismatch_suspends(stand: Checked) -> None:
+    """A birth date that differs puts the cover out of sight and links nobody."""
+    stand.register.say = lambda _: OTHER_BIRTH_DATE
+    await stand.say(new(individual_number=NUMBERS[0]))
+    await stand.check_all()
+    is_numbered, state, _ = await stand.state()
+    told = await stand.told_of()
+    assert (is_numbered, state) == (False, CoverState.SUSPENDED)
+    assert told is not None
+    assert told.mismatches == ("BIRTH_DATE",)
+
+
+async def test_a_correction_is_checked_again_and_restores(stand: Checked) -> None:
+    """Once the insurer has corrected the birth date, the cover is seen again and linked."""
+    stand.register.say = lambda one: (
+        SAME if one.items.birth_date.isoformat() == "1984-02-28" else OTHER_BIRTH_DATE
+    )
+    await stand.say(new(individual_number=NUMBERS[0]))
+    await stand.check_all()
+    await stand.say(said("CORRECT", new_birth_date="19840228"))
+    await stand.check_all()
+    (found,) = await stand.enrollees()
+    assert found.enrolment.is_numbered
+    assert found.enrolment.covers[-1].state is CoverState.REGISTERED
+
+
+async def test_the_right_number_restores(stand: Checked) -> None:
+    """Telling another number for a suspended enrollee takes the place of the wrong one."""
+    stand.register.say = lambda one: SAME if one.number.reveal() == NUMBERS[1] else OTHER_BIRTH_DATE
+    await stand.say(new(individual_number=NUMBERS[0]))
+    await stand.check_all()
+    await stand.say(said("NUMBER", individual_number=NUMBERS[1]))
+    await stand.check_all()
+    is_numbered, state, _ = await stand.state()
+    assert (is_numbered, state) == (True, CoverState.REGISTERED)
+
+
+async def test_a_new_cover_of_a_suspended_enrollee_is_suspended(stand: Checked) -> None:
+    """Nothing of a suspended enrollee is shown, what is said of it later included."""
+    stand.register.say = lambda _: OTHER_BIRTH_DATE
+    await stand.say(new(individual_number=NUMBERS[0]))
+    await stand.check_all()
+    await stand.say(
+        said("LOSS", loss_date="20251001", loss_reason="99", acquisition_date="20250401"),
+        new(acquisition_date="20260101"),
+    )
+    (found,) = await stand.enrollees()
+    assert {CoverState.SUSPENDED} == {cover.state for cover in found.enrolment.covers}
+
+
+async def test_a_register_that_is_away_loses_nothing(stand: Checked) -> None:
+    """A number waits until the register answers."""
+    await stand.say(new(individual_number=NUMBERS[0]))
+    stand.register.is_away = True
+    with pytest.raises(Unavailable, match="RESIDENT_REGISTER_UNAVAILABLE"):
+        await stand.checker.check_some()
+    stand.register.is_away = False
+    await stand.check_all()
+    assert (await stand.state())[0]
+
+
+async def test_an_answer_about_an_older_number_has_no_effect(stand: Checked) -> None:
+    """A number told anew while the register thinks is the one that links."""
+
+    async def tell_another() -> None:
+        await stand.say(said("NUMBER", individual_number=NUMBERS[1]))
+
+    await stand.say(new(individual_number=NUMBERS[0]))
+    stand.register.meanwhile = tell_another
+    await stand.check_all()
+    (found,) = await stand.enrollees()
+    assert NUMBERS[1] == stand.register.asked[-1].number.reveal()
+    assert await stand.vault.holds(found.person_key, IndividualNumber.parse(NUMBERS[1]))
+
+
+async def test_an_answer_about_items_changed_since_has_no_effect(stand: Checked) -> None:
+    """Items the insurer changes while the register thinks are asked about again."""
+
+    async def change_name() -> None:
+        await stand.say(said("CHANGE", name="架空　次郎"))
+
+    await stand.say(new(individual_number=NUMBERS[0]))
+    stand.register.meanwhile = change_name
+    await stand.check_all()
+    assert [one.items.name for one in stand.register.asked] == ["架空　太郎", "架空　次郎"]
+    assert (await stand.state())[0]
+
+
+async def test_a_number_that_waits_is_not_told_twice(stand: Checked) -> None:
+    """The same number again changes nothing, before the answer and after it."""
+    await stand.say(new(individual_number=NUMBERS[0]))
+    for _ in range(2):
+        done = await stand.upload(
+            a_file(said("NUMBER", individual_number=NUMBERS[0])), f"again-{_}"
+        )
+        assert (done.lines_applied, done.lines_unchanged) == (0, 1)
+        await stand.check_all()
+    assert len(stand.register.asked) == 1
+
+
+async def test_a_linked_number_is_not_replaced(stand: Checked) -> None:
+    """Another number than the linked one is refused."""
+    await stand.say(new(individual_number=NUMBERS[0]))
+    await stand.check_all()
+    await stand.upload(a_file(said("NUMBER", individual_number=NUMBERS[1])), "other")
+    (refused,) = await stand.refused("other")
+    assert Conflict("NUMBER_DIFFERS").reason == refused.reason
+
+
+async def test_checking_begins_by_itself(stand: Checked) -> None:
+    """The checker's task is woken when a number was told."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(stand.checker.run(stop))
+    await stand.say(new(individual_number=NUMBERS[0]))
+    for _ in range(200):
+        if (await stand.state())[0]:
+            break
+        await asyncio.sleep(0)
+    stop.set()
+    await task
+    assert (await stand.state())[0]
