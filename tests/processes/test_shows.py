@@ -53,6 +53,11 @@ def test_claims_come_out_right() -> None:
     assert "right 100, wrong 0" in run("loadtests.claims_check", "--claims", "100")
 
 
+def test_no_told_number_is_lost_when_the_writer_is_killed() -> None:
+    """A few kills while the register thinks; `python -m loadtests.number_kills` does many."""
+    assert "lost or wrong 0" in run("loadtests.number_kills", "--rounds", "3", "--seed", "3")
+
+
 def test_who_may_not_ask_is_refused() -> None:
     """No certificate, a foreign CA, a wrong role, another's number."""
     assert "EXPECTED" not in run("loadtests.refusals")
