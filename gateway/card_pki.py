@@ -60,10 +60,15 @@ _LIST: Final = re.compile(b"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", 
 
 
 class GenuineCard(Struct, frozen=True):
-    """A card that proved itself; `last_day` is the last valid day in Japan, included."""
+    """
+    A card that proved itself; `last_day` is the last valid day in Japan, included.
+
+    A revoked one proves itself too, so that it is known whose card somebody used.
+    """
 
     card_key: CardKey
     last_day: date
+    is_revoked: bool = False
 
 
 class _Anchor(Struct, frozen=True):
@@ -136,7 +141,7 @@ class CardAuthorities:
         """
         Read the revocation lists again if their file changed.
 
-        If they are refused, those read before stay in force.
+        If they are refused, those read before stay in force until the file changes again.
 
         Raises:
             OSError: If the file cannot be read.
@@ -146,33 +151,33 @@ class CardAuthorities:
             return
         stamp = self._path.stat().st_mtime_ns
         if stamp != self._stamp:
-            self._lists = self._newer(_LIST.findall(self._path.read_bytes()))
             self._stamp = stamp
+            self._lists = self._newer(_LIST.findall(self._path.read_bytes()))
 
     def genuine(self, proof: CardProof, now: Instant) -> GenuineCard:
         """
         Tell which card gave a proof.
 
-        The certificate may have expired. Whether the challenge was ours and the holder was
-        checked is not looked at.
+        The certificate may have expired or been revoked, which is told. Whether the challenge was
+        ours and the holder was checked is not looked at.
 
         Raises:
             InvalidInput: `FORMAT_WRONG` if the certificate is not exactly one in DER.
             NotPermitted: `CHAIN_INVALID` if no anchor in force issued it, for such a key and
                 use, or it is not valid yet; `WRONG_POLICY` if it is for another use;
-                `CARD_REVOKED`; `PROOF_INVALID` if the card's key did not sign the proof.
+                `PROOF_INVALID` if the card's key did not sign the proof.
         """
         certificate = self._certificate(proof.certificate)
         anchor = certificate.anchor
         if not (anchor.first <= now <= anchor.last and certificate.first <= now):
             raise NotPermitted("CHAIN_INVALID")
-        revoked = self._lists.get(anchor.key_id)
-        if revoked is not None and certificate.serial in revoked.serials:
-            raise NotPermitted("CARD_REVOKED")
         try:
             certificate.key.verify(proof.signature, proof.signed(), PKCS1v15(), SHA256())
         except InvalidSignature:
             raise NotPermitted("PROOF_INVALID") from None
+        revoked = self._lists.get(anchor.key_id)
+        if revoked is not None and certificate.serial in revoked.serials:
+            return GenuineCard(certificate.card.card_key, certificate.card.last_day, True)
         return certificate.card
 
     def _certificate(self, der: bytes) -> _Certificate:
@@ -252,6 +257,8 @@ class CardAuthorities:
         assert isinstance(key, RSAPublicKey)
         if not crl.is_signature_valid(key):
             raise NotPermitted("CHAIN_INVALID")
+        if any(one.critical for one in crl.extensions):
+            raise ValueError("a list that is not whole")
         number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
         return anchor.key_id, _List(number, frozenset(one.serial_number for one in crl))
 

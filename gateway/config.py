@@ -58,8 +58,10 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Claims of one file looked at at once."""
     challenge_lifetime_ms: Positive = 60_000
     """How long a card may take to sign a challenge."""
-    challenges_open_max: Positive = 20_000
-    """Challenges one process remembers."""
+    challenges_open_max: Positive = 100_000
+    """Challenges one process remembers, taken ones too until they expire."""
+    challenges_a_caller_max: Positive = 20_000
+    """Of these, those of one caller."""
     drain_s_max: Positive = 10
     """How long calls under way may go on after SIGTERM."""
 

@@ -1,5 +1,5 @@
 """
-Where the attacks of `loadtests.card_attacks` are made: cards with their keys, and sessions.
+Where the attacks of `loadtests.card_attack_cases` are made: cards with their keys, and sessions.
 
 A challenge lives in one worker process. Which one a connection reached, its access records tell:
 their ids begin with the process's life. What was recorded is read from the segments of the log.
@@ -27,6 +27,7 @@ from gateway.app.clock import real_clock
 from gateway.app.sandbox import Sandbox, read_description
 from gateway.domain.access import AccessRecord
 from gateway.domain.card import CardProof, HolderCheck, HolderCheckResult
+from gateway.domain.identifiers import with_check_digit
 from gateway.domain.period import TOKYO, tokyo_time
 from gateway.domain.purpose import Role
 from gateway.pki import issue_leaf, open_authority
@@ -42,21 +43,25 @@ from simulators.channel import secure_channel
 from simulators.reader import PortalVisitor, Reader
 
 DEADLINE_S: Final = 20
-OTHER_INSTITUTION: Final = "1310000001"
+OTHER_INSTITUTION: Final = with_check_digit("131999998")
 """Made up, like the sandbox's own."""
 LEAF_DAYS: Final = 30
 CONNECTIONS_MAX: Final = 40
 """Connections opened to reach a certain worker of two: one more than fair coins will ever need."""
 
 
+NOBODY, HOLDER, OTHERS = "-", "holder", "OTHERS"
+"""Whom a record names: no one, the cardholder alone, or anybody else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What came back, and what was recorded of it; `is_named` if the cardholder was."""
+    """What came back, what was recorded of it, and about whom."""
 
     status: str
     reason: str
     record: str = ""
-    is_named: bool = False
+    named: str = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +172,9 @@ class AttackStand:
         party = {name: Path(register[name]) for name in ("certificate", "key", "ca")}
         async with secure_channel(register["address"], **party) as channel:
             stub = ResidentRegisterSimulationServiceStub(channel)
-            issued = await stub.IssueCard(IssueCardRequest(resident_id=resident))
+            issued = await stub.IssueCard(
+                IssueCardRequest(resident_id=resident), timeout=DEADLINE_S
+            )
         self._count += 1
         key = serialization.load_der_private_key(issued.private_key, None)
         assert isinstance(key, RSAPrivateKey)
@@ -194,7 +201,9 @@ class AttackStand:
         status, reason = await _ended(call)
         records = [one for name, one in self.records().items() if name not in before]
         spelled = ", ".join(f"{one.outcome} {one.detail}".strip() for one in records)
-        return Seen(status, reason, spelled, any(person in one.people for one in records))
+        people = {key for one in records for key in one.people}
+        named = OTHERS if people - {person} else HOLDER if people else NOBODY
+        return Seen(status, reason, spelled, named)
 
 
 async def _ended(call: Awaitable[Any]) -> tuple[str, str]:

@@ -228,7 +228,7 @@ class Register:
             is_name_different=not is_alike(held.name, said.name),
             is_name_kana_different=not is_alike(held.name_kana, said.name_kana),
             is_birth_date_different=is_planted or born != _spelled(said.birth_date),
-            is_sex_different=held.sex != said.sex,
+            is_sex_different=said.sex not in (held.sex, int(Sex.UNSET)),
             is_address_different=said.address != "" and not is_alike(held.address, said.address),
         )
 

@@ -32,7 +32,7 @@ def residents_of(rows: Iterable[Row], people: Iterable[TestPerson] = ()) -> Iter
 def _line(number: str, row: Mapping[str, str], named: list[TestPerson]) -> bytes:
     born = row["birth_date"]
     if any(person.is_suspended for person in named):
-        born = f"{int(born[:4]) - 1}{born[4:]}"
+        born = f"{int(born[:4]) - 4}{born[4:]}"  # Four years keep a 29 February.
     resident = {
         "ids": [resident_id_of(number), *(person.id for person in named)],
         "individual_number": number,

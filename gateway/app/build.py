@@ -56,6 +56,7 @@ def cards_of(settings: Settings, authorities: CardAuthorities) -> Cards:
         Challenges(
             limits.challenge_lifetime_ms,
             limits.challenges_open_max,
+            limits.challenges_a_caller_max,
             lambda: secrets.token_bytes(CHALLENGE_BYTES),
         ),
         authorities.genuine,
@@ -78,7 +79,7 @@ class WatchedAuthorities:
             if self.authorities is not None:
                 self.authorities.refresh()
         except (OSError, ValueError) as error:
-            get_logger().warning("card_revocation_list_refused", error=type(error).__name__)
+            get_logger().warning("card_revocation_list_refused", kind=type(error).__name__)
 
 
 def new_life() -> str:

@@ -28,37 +28,49 @@ class LiveTrail:
         self._trail = trail
         self._clock = clock
         self._lock = asyncio.Lock()
+        self._is_broken = False
 
-    async def who_looked(self, person_key: PersonKey, looks_max: int) -> Sequence[Look]:
-        """See `Looks`; indexes what is new first."""
+    async def who_looked(self, people: Sequence[PersonKey], looks_max: int) -> Sequence[Look]:
+        """See `Looks`; indexes what is new first, unless a chain is broken."""
         async with self._lock:
-            return await asyncio.to_thread(self._caught_up, person_key, looks_max)
+            return await asyncio.to_thread(self._caught_up, people, looks_max)
 
-    def _caught_up(self, person_key: PersonKey, looks_max: int) -> Sequence[Look]:
+    def _caught_up(self, people: Sequence[PersonKey], looks_max: int) -> Sequence[Look]:
         for _ in range(CATCH_UP_ROUNDS_MAX):
-            if not self._index():
+            if self._is_broken or not self._index():
                 break
-        return self._trail.who_looked(person_key, looks_max)
+        found = {
+            look.record_id: look
+            for person_key in people
+            for look in self._trail.who_looked(person_key, looks_max)
+        }
+        newest = sorted(found.values(), key=lambda look: (look.at, look.record_id), reverse=True)
+        return newest[:looks_max]
 
     def _index(self) -> bool:
-        """Index some; whether there may be more."""
-        return self._trail.index_new(INDEXED_AT_ONCE_MAX, self._clock()) == INDEXED_AT_ONCE_MAX
-
-    async def run(self, stop: asyncio.Event) -> None:
         """
-        Feed the trail until told to stop.
+        Index some; whether there may be more.
 
-        A broken chain is a bug or tampering: it is logged, indexing ends, lookups go on, and
-        `onshi trail verify` names the place.
+        A broken chain is a bug or tampering: it is logged, indexing ends, and `onshi trail
+        verify` names the place.
         """
         try:
-            while not stop.is_set():
-                async with self._lock:
-                    is_behind = await asyncio.to_thread(self._index)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), 0.01 if is_behind else INDEX_S)
+            return self._trail.index_new(INDEXED_AT_ONCE_MAX, self._clock()) == INDEXED_AT_ONCE_MAX
         except Exception as exc:  # noqa: BLE001  the trail can be rebuilt; writing must go on
+            self._is_broken = True
             log_bug(exc, new_key().hex())
-            await stop.wait()
-        finally:
-            self._trail.close()
+            return False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Feed the trail until told to stop, or until it breaks."""
+        while not stop.is_set() and not self._is_broken:
+            async with self._lock:
+                is_behind = await asyncio.to_thread(self._index)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 0.01 if is_behind else INDEX_S)
+        await stop.wait()
+
+    async def close(self) -> None:
+        """Close the index, once nobody reads it."""
+        async with self._lock:
+            await asyncio.to_thread(self._trail.close)

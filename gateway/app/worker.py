@@ -28,9 +28,9 @@ from gateway.edges.rpc.card import CardReaderService
 from gateway.edges.rpc.claims import ClaimLimits, ClaimService, is_writable
 from gateway.edges.rpc.convert import sheet
 from gateway.edges.rpc.eligibility import EligibilityService
-from gateway.edges.rpc.forwarding import COVERAGE, PERSON, Forwarded, ForwardedService
+from gateway.edges.rpc.forwarding import COVERAGE, PERSON, Forwarded
 from gateway.edges.rpc.identity import CertificateIdentity
-from gateway.edges.rpc.server import Bounds, Front, Method, build_server
+from gateway.edges.rpc.server import Bounds, Front, build_server
 from gateway.formats.uke import UkeLimits
 from gateway.observe import configure
 from gateway.policy import published_policy
@@ -44,6 +44,7 @@ MESSAGE_OVERHEAD_BYTES: Final = 4096
 REFRESH_S: Final = 1.0
 """How often the revocation lists are looked at."""
 WRITER_CHANNEL: Final = (
+    ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_receive_message_length", -1),
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
@@ -69,6 +70,8 @@ class Worker:
         )
         self._store = SqliteReader(data.database, sheet)
         self._writer = grpc.aio.insecure_channel(f"unix:{WRITER_SOCKET}", WRITER_CHANNEL)
+        # A register that hangs holds people's calls; insurers' have a connection of their own.
+        self._portal = grpc.aio.insecure_channel(f"unix:{WRITER_SOCKET}", WRITER_CHANNEL)
         self.front = Front(
             CertificateIdentity(self._credentials.revocations),
             self._accesses,
@@ -81,14 +84,14 @@ class Worker:
         rules, lookup_limits = rules_of(settings), lookup_limits_of(settings)
         self.eligibility = EligibilityService(self._store, door, rules, lookup_limits)
         self._watched = WatchedAuthorities(settings)
-        methods = [*self.eligibility.methods(), *self._forwarded(COVERAGE)]
+        methods = [*self.eligibility.methods(), *Forwarded(self._writer, COVERAGE).methods()]
         methods += self._claims(door).methods()
         if self._watched.authorities is not None:
             cards = cards_of(settings, self._watched.authorities)
             visits = CardReaderService(self._store, door, cards, rules, lookup_limits)
             methods += visits.methods()
         if self._watched.authorities is not None and settings.resident_register is not None:
-            methods += self._forwarded(PERSON)
+            methods += Forwarded(self._portal, PERSON).methods()
         self.server = build_server(
             self.front,
             tuple(methods),
@@ -115,9 +118,6 @@ class Worker:
             UkeLimits(),
         )
 
-    def _forwarded(self, service: ForwardedService) -> tuple[Method, ...]:
-        return Forwarded(self._writer, service).methods()
-
     async def serve(self, port: int, stop: asyncio.Event) -> None:
         """
         Serve until told to stop, then let the calls under way end.
@@ -137,6 +137,7 @@ class Worker:
                 await asyncio.wait_for(stop.wait(), REFRESH_S)
         await self.server.stop(self._settings.limits.drain_s_max)
         await self._writer.close()
+        await self._portal.close()
         await self._accesses.close()
         await self._store.close()
 

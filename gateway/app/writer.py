@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import os
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -37,7 +38,7 @@ from gateway.edges.rpc.identity import forwarded_identity
 from gateway.edges.rpc.person import PersonService
 from gateway.edges.rpc.server import Bounds, Front, Method, RpcServer, build_server
 from gateway.formats.coverage_file import CoverageReader
-from gateway.observe import configure
+from gateway.observe import configure, log_bug
 from gateway.policy import published_policy
 from gateway.store.access_log import AccessLog
 from gateway.store.spool import FileSpool
@@ -50,6 +51,7 @@ from gateway.usecases.context import Clock
 from gateway.usecases.desk import Desk
 from gateway.usecases.door import Door
 from gateway.usecases.portal import Portal
+from gateway.usecases.residents import NoRegister
 from gateway.usecases.upload_coverage import Receiver, UploadLimits
 
 NICENESS: Final = 10
@@ -99,13 +101,23 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         asyncio.create_task(applier.run(stop)),
         asyncio.create_task(trail.run(stop)),
     ]
-    closing: list[Closing] = [accesses, spool, vault, store]
+    closing: list[Closing] = [trail, accesses, spool, vault, store]
     if numbers_told is not None:
         road = NumberRoad(settings, clock, store, vault, desk, door, trail, numbers_told)
         jobs.append(asyncio.create_task(road.checker.run(stop)))
         methods += road.methods(watched)
         closing.append(road.channel)
-    server = _server(tuple(methods), accesses, clock, limits)
+    else:
+        await _link_unchecked(store, vault, desk, clock)
+    await _until_stopped(_server(tuple(methods), accesses, clock, limits), jobs, stop, limits)
+    for part in closing:
+        await part.close()
+
+
+async def _until_stopped(
+    server: RpcServer, jobs: Sequence[asyncio.Task[None]], stop: asyncio.Event, limits: Limits
+) -> None:
+    """Serve until told to stop or a job ends, then let the calls under way end, and the jobs."""
     await server.start()
     say_ready()
     stopped = asyncio.create_task(stop.wait())
@@ -113,8 +125,6 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     stop.set()
     await server.stop(limits.drain_s_max)
     await asyncio.gather(stopped, *jobs)
-    for part in closing:
-        await part.close()
 
 
 class NumberRoad:
@@ -136,7 +146,9 @@ class NumberRoad:
         self.channel = secure_channel(said.address, said.tls)
         register = GrpcResidentRegister(self.channel)
         rules = ResidentRules(is_address_compared=said.is_address_compared)
-        self.checker = NumberChecker(store, vault, desk, register, rules, clock, numbers_told)
+        self.checker = NumberChecker(
+            store, vault, desk, register, rules, clock, numbers_told, _log_bug
+        )
         self._settings = settings
         self._portal = partial(
             Portal,
@@ -156,6 +168,19 @@ class NumberRoad:
             return ()
         cards = cards_of(self._settings, watched.authorities)
         return PersonService(self._portal(cards=cards)).methods()
+
+
+async def _link_unchecked(store: SqliteStore, vault: SqliteVault, desk: Desk, clock: Clock) -> None:
+    """Link what still waits for a register the settings no longer name."""
+    checker = NumberChecker(
+        store, vault, desk, NoRegister(), ResidentRules(), clock, asyncio.Event(), _log_bug
+    )
+    while await checker.check_some():
+        pass
+
+
+def _log_bug(bug: Exception) -> None:
+    log_bug(bug, new_key().hex())
 
 
 async def _watch(accesses: AccessLog, watched: WatchedAuthorities, stop: asyncio.Event) -> None:

@@ -8,22 +8,40 @@ count is a setting; a different address alone tells little, because insurers nee
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from enum import StrEnum
 
 from msgspec import Struct
 
-from gateway.domain.coverage import Sex
+from gateway.domain.coverage import Coverage, CoverState, Sex
 
 
 class FiveItems(Struct, frozen=True):
-    """The five items compared (5情報); an empty address is not compared."""
+    """The five items compared (5情報); an empty address and a sex not set are not compared."""
 
     name: str
     name_kana: str
     birth_date: date
     sex: Sex
     address: str
+
+
+def compared_cover(covers: Sequence[Coverage]) -> Coverage:
+    """
+    The cover of an enrollee whose items are compared: the last to begin that was not cancelled.
+
+    Names change over the years, so what an insurer says now is what the register can confirm.
+    Where all are cancelled, the last of them.
+    """
+    alive = [cover for cover in covers if cover.state is not CoverState.CANCELLED]
+    return max(alive or covers, key=lambda cover: (cover.period.start, cover.cover_no))
+
+
+def five_items_of(covers: Sequence[Coverage]) -> FiveItems:
+    """What is compared of an enrollee."""
+    cover = compared_cover(covers)
+    return FiveItems(cover.name, cover.name_kana, cover.birth_date, cover.sex, cover.address)
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -41,6 +59,8 @@ class Mismatch(StrEnum):
     """Why a registration is suspended (閲覧停止)."""
 
     NUMBER_UNKNOWN = "NUMBER_UNKNOWN"
+    NUMBER_UNREADABLE = "NUMBER_UNREADABLE"
+    """The vault cannot give the number; the insurer must tell it again."""
     BIRTH_DATE = "BIRTH_DATE"
     SEX = "SEX"
     NAME = "NAME"

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import Final
 
 import grpc
+import structlog
 from google.type.date_pb2 import Date
 
 from gateway.domain.coverage import Sex
-from gateway.domain.errors import Unavailable
+from gateway.domain.errors import InvalidInput, Unavailable
 from gateway.domain.individual_number import IndividualNumber
 from gateway.domain.residents import Finding, FiveItems
 from gateway.usecases.residents import Asked
@@ -31,6 +32,9 @@ DEADLINE_S: Final = 30
 """How long the register may take for one call; it is asked again after that."""
 
 
+_log = structlog.get_logger()
+
+
 class GrpcResidentRegister:
     """A `ResidentRegister` behind a channel."""
 
@@ -42,8 +46,8 @@ class GrpcResidentRegister:
         request = pb.CheckResidentsRequest(checks=[_check(one) for one in asked])
         try:
             answer = await self._stub.CheckResidents(request, timeout=DEADLINE_S)
-        except grpc.aio.AioRpcError:
-            raise Unavailable("RESIDENT_REGISTER_UNAVAILABLE") from None
+        except grpc.aio.AioRpcError as error:
+            raise _away(error) from None
         if len(answer.findings) != len(asked):
             raise Unavailable("RESIDENT_REGISTER_UNAVAILABLE")
         return [_finding(one) for one in answer.findings]
@@ -53,10 +57,19 @@ class GrpcResidentRegister:
         request = pb.FindHolderRequest(certificate=certificate)
         try:
             answer = await self._stub.FindHolder(request, timeout=DEADLINE_S)
-        except grpc.aio.AioRpcError:
-            raise Unavailable("RESIDENT_REGISTER_UNAVAILABLE") from None
+        except grpc.aio.AioRpcError as error:
+            raise _away(error) from None
         number = answer.individual_number
-        return IndividualNumber.parse(number) if number else None
+        try:
+            return IndividualNumber.parse(number) if number else None
+        except InvalidInput:
+            raise Unavailable("RESIDENT_REGISTER_UNAVAILABLE") from None
+
+
+def _away(error: grpc.aio.AioRpcError) -> Unavailable:
+    """What a register that does not answer is to us; why is for the operator."""
+    _log.warning("resident_register_away", code=error.code().name)
+    return Unavailable("RESIDENT_REGISTER_UNAVAILABLE")
 
 
 def _check(asked: Asked) -> pb.ResidentCheck:

@@ -52,6 +52,7 @@ class MemoryStore:
         self._last_recorded = Instant(0)
         self._checks: dict[tuple[EnrolleeKey, Instant], NumberCheck] = {}
         self._cards: dict[CardKey, PersonKey] = {}
+        self._person_cards: dict[tuple[PersonKey, CardKey], Instant] = {}
 
     async def matching(
         self, key: LookupKey, birth_date: date, people_max: int
@@ -80,8 +81,10 @@ class MemoryStore:
 
     async def cards_of(self, person_key: PersonKey, cards_max: int) -> Sequence[CardKey]:
         """See `Reading`."""
-        cards = [key for key, holder in self._cards.items() if holder == person_key]
-        return cards[::-1][:cards_max]
+        times = {
+            key: at for (holder, key), at in self._person_cards.items() if holder == person_key
+        }
+        return sorted(times, key=lambda key: (-times[key], key))[:cards_max]
 
     async def history_of(self, person_key: PersonKey) -> History | None:
         """See `Reading`."""
@@ -132,8 +135,8 @@ class MemoryStore:
         for check in batch.checks:
             self._checks[check.enrollee_key, check.received_time] = check
         for card in batch.cards:
-            self._cards.pop(card.card_key, None)
             self._cards[card.card_key] = card.person_key
+            self._person_cards[card.person_key, card.card_key] = batch.recorded_time
         if batch.upload is not None:
             self._uploads[batch.upload.upload_key] = batch.upload
             self._refused.setdefault(batch.upload.upload_key, set()).update(
@@ -141,7 +144,7 @@ class MemoryStore:
             )
         self._last_recorded = max(self._last_recorded, batch.recorded_time)
 
-    async def forerunners_of(self, person_key: PersonKey) -> Sequence[PersonKey]:
+    async def forerunners_of(self, person_key: PersonKey, people_max: int) -> Sequence[PersonKey]:
         """See `Writing`."""
         history = await self.history_of(person_key)
         enrollees = {one.enrollee_key for one in (history.enrolments if history else ())}
@@ -150,7 +153,7 @@ class MemoryStore:
             for _, link in self._links
             if link.enrollee_key in enrollees and not link.is_numbered
         }
-        return sorted(found - {person_key})
+        return sorted(found - {person_key})[:people_max]
 
     async def last_recorded_time(self) -> Instant:
         """See `Writing`."""
@@ -159,8 +162,20 @@ class MemoryStore:
     async def checks_received(self, checks_max: int) -> Sequence[NumberCheck]:
         """See `Writing`."""
         waiting = [one for one in self._checks.values() if one.state is CheckState.RECEIVED]
-        waiting.sort(key=lambda check: (check.received_time, check.enrollee_key))
+        waiting.sort(
+            key=lambda check: (check.line_number > 1, check.received_time, check.enrollee_key)
+        )
         return waiting[:checks_max]
+
+    async def checks_unstamped(self, checks_max: int) -> Sequence[NumberCheck]:
+        """See `Writing`."""
+        linked = [
+            one
+            for one in self._checks.values()
+            if one.state is CheckState.LINKED and one.projected_time is None
+        ]
+        linked.sort(key=lambda check: (check.received_time, check.enrollee_key))
+        return linked[:checks_max]
 
     def _last_check(self, enrollee_key: EnrolleeKey) -> NumberCheck | None:
         told = [check for (key, _), check in sorted(self._checks.items()) if key == enrollee_key]
@@ -238,10 +253,10 @@ class MemoryVault:
         """See `Vault`."""
         return self._people.get(number) == person_key
 
-    async def numbers_of(self, people: Sequence[PersonKey]) -> Sequence[IndividualNumber]:
+    async def numbers_of(self, people: Sequence[PersonKey]) -> Sequence[IndividualNumber | None]:
         """See `Vault`."""
         numbers = {person_key: number for number, person_key in self._people.items()}
-        return [numbers[person_key] for person_key in people]
+        return [numbers.get(person_key) for person_key in people]
 
 
 class MemorySpool:

@@ -203,6 +203,8 @@ class Upload:
     lines_applied: int = 0
     lines_unchanged: int = 0
     lines_refused: int = 0
+    number_person: PersonKey | None = None
+    """Whose My Number a single change brought, so that the same change is known again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +269,7 @@ class Writing(Reading, Protocol):
     async def last_recorded_time(self) -> Instant:
         """The latest `recorded_time` ever committed, 0 for an empty store."""
 
-    async def forerunners_of(self, person_key: PersonKey) -> Sequence[PersonKey]:
+    async def forerunners_of(self, person_key: PersonKey, people_max: int) -> Sequence[PersonKey]:
         """
         Give whom a person's enrollees were, each by itself, before a My Number linked them.
 
@@ -276,7 +278,14 @@ class Writing(Reading, Protocol):
         """
 
     async def checks_received(self, checks_max: int) -> Sequence[NumberCheck]:
-        """Give the checks that wait for the resident register, oldest first."""
+        """
+        Give the checks that wait for the resident register: single changes first, then oldest.
+
+        A single change stands on line 1, where a file has its header.
+        """
+
+    async def checks_unstamped(self, checks_max: int) -> Sequence[NumberCheck]:
+        """Give checks that linked and are not stamped as projected, as a crash leaves them."""
 
     async def upload(self, upload_key: UploadKey) -> Upload | None:
         """Give an upload, or None."""
@@ -301,12 +310,11 @@ class Vault(Protocol):
     async def holds(self, person_key: PersonKey, number: IndividualNumber) -> bool:
         """Whether a person's number is this one."""
 
-    async def numbers_of(self, people: Sequence[PersonKey]) -> Sequence[IndividualNumber]:
+    async def numbers_of(self, people: Sequence[PersonKey]) -> Sequence[IndividualNumber | None]:
         """
         Decrypt the numbers of people, in their order, for the resident register alone.
 
-        Raises:
-            KeyError: For a person without a number.
+        None for a person without a number, or whose row cannot be read.
         """
 
 
@@ -327,8 +335,8 @@ class Look(NamedTuple):
 class Looks(Protocol):
     """The trail of looks, by whom they were about."""
 
-    async def who_looked(self, person_key: PersonKey, looks_max: int) -> Sequence[Look]:
-        """Give the latest looks at a person that are durable by now, newest first."""
+    async def who_looked(self, people: Sequence[PersonKey], looks_max: int) -> Sequence[Look]:
+        """Give the latest looks at any of these that are durable by now, newest first."""
 
 
 class Accesses(Protocol):

@@ -117,7 +117,12 @@ NUMBER_CHECKS: Final = Table(
     _time("projected_time", is_optional=True),
     _time("visible_time", is_optional=True),
     _text("mismatches"),
-    Index("number_checks_received", "received_time", sqlite_where=text("state = 1")),
+    Index("number_checks_received", "line_number", "received_time", sqlite_where=text("state = 1")),
+    Index(
+        "number_checks_unstamped",
+        "received_time",
+        sqlite_where=text("state = 2 AND projected_time IS NULL"),
+    ),
 )
 
 CARDS: Final = Table(
@@ -155,6 +160,7 @@ UPLOADS: Final = Table(
     _count("lines_applied"),
     _count("lines_unchanged"),
     _count("lines_refused"),
+    Column("number_person", LargeBinary),
     Index("uploads_received", "received_time", sqlite_where=text("state = 2")),
 )
 

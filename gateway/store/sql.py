@@ -103,8 +103,18 @@ LAST_CHECK: Final = (
     "ORDER BY received_time DESC LIMIT 1"
 )
 
+CHECKS_RECEIVED_SINGLY: Final = (
+    f"SELECT {_CHECK_COLUMNS} FROM number_checks WHERE state = 1 AND line_number = 1 "  # noqa: S608  same
+    "ORDER BY received_time, enrollee_key LIMIT ?"
+)
+
 CHECKS_RECEIVED: Final = (
-    f"SELECT {_CHECK_COLUMNS} FROM number_checks WHERE state = 1 "  # noqa: S608  same
+    f"SELECT {_CHECK_COLUMNS} FROM number_checks WHERE state = 1 AND line_number > 1 "  # noqa: S608  same
+    "ORDER BY received_time, enrollee_key LIMIT ?"
+)
+
+CHECKS_UNSTAMPED: Final = (
+    f"SELECT {_CHECK_COLUMNS} FROM number_checks WHERE state = 2 AND projected_time IS NULL "  # noqa: S608  same
     "ORDER BY received_time, enrollee_key LIMIT ?"
 )
 
@@ -159,17 +169,18 @@ DO UPDATE SET
 
 _UPLOAD_COLUMNS: Final = """
 upload_key, insurer_number, request_id, state, size_bytes, digest, received_time, applied_time,
-encoding, bytes_done, lines_read, lines_applied, lines_unchanged, lines_refused
+encoding, bytes_done, lines_read, lines_applied, lines_unchanged, lines_refused, number_person
 """
 
 PUT_UPLOAD: Final = f"""
-INSERT INTO uploads ({_UPLOAD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO uploads ({_UPLOAD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (upload_key) DO UPDATE SET
     state = excluded.state, size_bytes = excluded.size_bytes, digest = excluded.digest,
     received_time = excluded.received_time, applied_time = excluded.applied_time,
     encoding = excluded.encoding, bytes_done = excluded.bytes_done,
     lines_read = excluded.lines_read, lines_applied = excluded.lines_applied,
-    lines_unchanged = excluded.lines_unchanged, lines_refused = excluded.lines_refused
+    lines_unchanged = excluded.lines_unchanged, lines_refused = excluded.lines_refused,
+    number_person = excluded.number_person
 """  # noqa: S608  only our own column names
 
 UPLOAD: Final = f"SELECT {_UPLOAD_COLUMNS} FROM uploads WHERE upload_key = ?"  # noqa: S608  same
@@ -229,6 +240,8 @@ UNROUTED: Final = frozenset(
     {
         UNAPPLIED_UPLOADS,
         CHECKS_RECEIVED,
+        CHECKS_RECEIVED_SINGLY,
+        CHECKS_UNSTAMPED,
         LAST_RECORDED,
         SET_LAST_RECORDED,
         FORMAT,
@@ -324,6 +337,7 @@ def upload_row(upload: Upload) -> Row:
         upload.lines_applied,
         upload.lines_unchanged,
         upload.lines_refused,
+        upload.number_person,
     )
 
 

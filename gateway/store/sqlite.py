@@ -129,10 +129,14 @@ class SqliteReader:
 
     async def checks_received(self, checks_max: int) -> Sequence[NumberCheck]:
         """See `Writing`."""
-        rows = await self._reads.run(
-            lambda line: line.execute(sql.CHECKS_RECEIVED, (checks_max,)).fetchall()
-        )
-        return [sql.check_of(row) for row in rows]
+
+        def read(connection: sqlite3.Connection) -> list[NumberCheck]:
+            singly = connection.execute(sql.CHECKS_RECEIVED_SINGLY, (checks_max,)).fetchall()
+            left = checks_max - len(singly)
+            rows = connection.execute(sql.CHECKS_RECEIVED, (left,)).fetchall() if left else []
+            return [sql.check_of(row) for row in (*singly, *rows)]
+
+        return await self._reads.run(read)
 
 
 class SqliteStore(SqliteReader):
@@ -176,12 +180,19 @@ class SqliteStore(SqliteReader):
 
         await self._writes.run(write)
 
-    async def forerunners_of(self, person_key: PersonKey) -> Sequence[PersonKey]:
+    async def checks_unstamped(self, checks_max: int) -> Sequence[NumberCheck]:
+        """See `Writing`."""
+        rows = await self._reads.run(
+            lambda line: line.execute(sql.CHECKS_UNSTAMPED, (checks_max,)).fetchall()
+        )
+        return [sql.check_of(row) for row in rows]
+
+    async def forerunners_of(self, person_key: PersonKey, people_max: int) -> Sequence[PersonKey]:
         """See `Writing`."""
 
         def read(connection: sqlite3.Connection) -> Sequence[PersonKey]:
             with transaction(connection, "BEGIN"):
-                return _forerunners_of(connection, person_key)
+                return _forerunners_of(connection, person_key)[:people_max]
 
         return await self._reads.run(read)
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.domain.identifiers import PersonKey
@@ -90,19 +91,23 @@ class SqliteVault:
 
         return await self._line.run(read)
 
-    async def numbers_of(self, people: Sequence[PersonKey]) -> Sequence[IndividualNumber]:
+    async def numbers_of(self, people: Sequence[PersonKey]) -> Sequence[IndividualNumber | None]:
         """See `Vault`."""
         keys = {key.key_id: key for key in self._keys}
 
-        def read(connection: sqlite3.Connection) -> Sequence[IndividualNumber]:
-            numbers = []
-            for person_key in people:
-                row = connection.execute(sql.VAULT_NUMBER, (person_key,)).fetchone()
-                if row is None:
-                    raise KeyError("a person has no number in the vault")
-                key_id, nonce, ciphertext = row
-                numbers.append(keys[key_id].number(nonce, ciphertext, person_key))
-            return numbers
+        def number_of(
+            connection: sqlite3.Connection, person_key: PersonKey
+        ) -> IndividualNumber | None:
+            row = connection.execute(sql.VAULT_NUMBER, (person_key,)).fetchone()
+            if row is None or row[0] not in keys:
+                return None
+            try:
+                return keys[row[0]].number(row[1], row[2], person_key)
+            except InvalidTag:
+                return None
+
+        def read(connection: sqlite3.Connection) -> Sequence[IndividualNumber | None]:
+            return [number_of(connection, person_key) for person_key in people]
 
         return await self._line.run(read)
 

@@ -14,21 +14,20 @@ from dataclasses import replace
 from msgspec import structs
 
 from gateway.domain.changes import Change, LinkNumber, NewCover, Target, apply
-from gateway.domain.coverage import Coverage, CoverState, Enrolment
+from gateway.domain.coverage import Coverage, CoverState
 from gateway.domain.errors import Conflict, InvalidInput, Refusal
 from gateway.domain.identifiers import EnrolleeKey, LookupKey, PersonKey
 from gateway.domain.period import Instant, is_later, tokyo_day
-from gateway.domain.projection import history_of
+from gateway.domain.residents import compared_cover, five_items_of
 from gateway.store.port import (
     Batch,
     CheckState,
     Loaded,
-    LookupRow,
-    NewLink,
     NewVersion,
     NumberCheck,
     UploadKey,
 )
+from gateway.usecases.batching import batch_of
 from gateway.usecases.context import NewKey
 from gateway.usecases.enrollees import Pending, WorkedEnrollee, is_linking, out_of_sight, row_of
 from gateway.usecases.targets import moved_target, with_known_branch
@@ -44,10 +43,15 @@ class Working:
         now: The recorded time of everything that changes.
 
         new_key: Makes the keys of new enrollees and people.
+
+        is_checked: Whether a told number waits for the resident register before it links.
     """
 
-    def __init__(self, loaded: Loaded, now: Instant, new_key: NewKey) -> None:
+    def __init__(
+        self, loaded: Loaded, now: Instant, new_key: NewKey, *, is_checked: bool = False
+    ) -> None:
         self._now = now
+        self._is_checked = is_checked
         self._new_key = new_key
         self._enrollees: dict[EnrolleeKey, WorkedEnrollee] = {}
         self._by_key: dict[LookupKey, set[EnrolleeKey]] = {}
@@ -135,24 +139,24 @@ class Working:
             assert isinstance(change, NewCover | LinkNumber)
             enrollee.numbered_by = change
             enrollee.numbered_at = upload_key, line_number
-        elif after != before and enrollee.is_suspended:
-            self._check_again(enrollee)
+        elif after != before:
+            self._check_again(enrollee, before)
         return after != before or brings_number
 
-    def pending(self, *, is_checked: bool) -> list[Pending]:
+    def pending(self) -> list[Pending]:
         """
         The numbers to be resolved by the vault before `batch`.
 
         A number nobody has yet becomes a fresh person, never the one the enrollee was so far: a
         number told before, and lost in a crash between vault and store, may have claimed it. So
-        it is, too, for a number that `is_checked` before it links anybody.
+        it is, too, for a number that is checked before it links anybody.
         """
         return [
             Pending(
                 enrollee.key,
                 enrollee.numbered_by,
                 PersonKey(self._new_key())
-                if enrollee.linked_before or is_checked
+                if enrollee.linked_before or self._is_checked
                 else enrollee.person_key,
             )
             for enrollee in self._enrollees.values()
@@ -163,10 +167,18 @@ class Working:
         """
         Link an enrollee to whom its number belongs to; the person must be known here.
 
-        Covers that were suspended can be seen again.
+        Covers that were suspended can be seen again, but for any of another birth date or sex
+        than was compared. Unchecked, a check that was under way is settled with it.
         """
         enrollee = self._enrollees[enrollee_key]
-        self._put_state(enrollee, CoverState.SUSPENDED, CoverState.REGISTERED)
+        self._restore(enrollee)
+        if enrollee.told is not None and not self._is_checked:
+            settled = replace(
+                enrollee.told, state=CheckState.LINKED, linked_time=self._now, mismatches=()
+            )
+            self._put_check(enrollee, settled)
+        if enrollee.is_numbered and enrollee.person_key == person_key:
+            return
         self._touched |= {enrollee.person_key, person_key}
         enrollee.person_key = person_key
         enrollee.is_numbered = True
@@ -175,22 +187,13 @@ class Working:
     def await_check(self, enrollee_key: EnrolleeKey, person_key: PersonKey) -> None:
         """Remember that an enrollee's number, which is a person's, waits for the register."""
         enrollee = self._enrollees[enrollee_key]
-        upload_key, line_number = enrollee.numbered_at
-        self._put_check(
-            enrollee,
-            NumberCheck(
-                enrollee_key,
-                self._now,
-                enrollee.insurer_number,
-                person_key,
-                upload_key,
-                line_number,
-            ),
-        )
+        self._wait(enrollee, person_key, *enrollee.numbered_at)
 
     def suspend(self, enrollee_key: EnrolleeKey) -> None:
         """Put an enrollee's covers out of sight until the insurer corrects them (閲覧停止)."""
-        self._put_state(self._enrollees[enrollee_key], CoverState.REGISTERED, CoverState.SUSPENDED)
+        enrollee = self._enrollees[enrollee_key]
+        seen = {cover.cover_no for cover in enrollee.covers if cover.is_visible}
+        self._put_state(enrollee, seen, CoverState.SUSPENDED)
 
     def stamp(self, check: NumberCheck) -> None:
         """Remember a check as it stands now."""
@@ -205,6 +208,14 @@ class Working:
         """The covers of an enrollee as they stand."""
         return self._enrollees[enrollee_key].covers
 
+    def number_person(self, change: Change) -> PersonKey | None:
+        """Whose the number of an applied change is, as the vault said; None if it brought none."""
+        if not isinstance(change, NewCover | LinkNumber) or change.number is None:
+            return None
+        enrollee, _ = self._find(change)
+        assert enrollee is not None
+        return enrollee.person_key if enrollee.told is None else enrollee.told.person_key
+
     def people_of(self, change: Change) -> tuple[PersonKey, ...]:
         """The person an applied change is about, for the access record; none if not found."""
         enrollee, _ = self._find(change)
@@ -215,35 +226,12 @@ class Working:
 
     def batch(self) -> Batch:
         """Everything that changed, as one transaction."""
-        residents: dict[PersonKey, list[Enrolment]] = {}
-        batch = Batch(self._now, versions=list(self._versions))
-        batch.checks.extend(self._checks.values())
-        for enrollee in self._enrollees.values():
-            enrolment = Enrolment(enrollee.key, enrollee.is_numbered, enrollee.covers)
-            residents.setdefault(enrollee.person_key, []).append(enrolment)
-            if enrollee.linked_before is None or enrollee.is_relinked:
-                batch.links.append(
-                    NewLink(
-                        enrollee.key,
-                        enrollee.person_key,
-                        enrollee.is_numbered,
-                        enrollee.linked_before,
-                    )
-                )
-            rows = enrollee.changed
-            if enrollee.is_relinked:
-                rows = rows | {row_of(cover) for cover in enrollee.covers}
-            batch.lookups.extend(
-                LookupRow(key, birth_date, enrollee.key, enrollee.person_key)
-                for key, birth_date in sorted(rows)
-            )
-        for person_key in sorted(self._touched):
-            version = self._person_versions.get(person_key, 0)
-            if version or person_key in residents:
-                batch.histories.append(
-                    history_of(person_key, version + 1, residents.get(person_key, ()))
-                )
-        return batch
+        return batch_of(
+            Batch(self._now, versions=list(self._versions), checks=list(self._checks.values())),
+            self._enrollees.values(),
+            self._touched,
+            self._person_versions,
+        )
 
     def _add(self, enrollee: WorkedEnrollee) -> None:
         self._enrollees[enrollee.key] = enrollee
@@ -340,35 +328,59 @@ class Working:
         self._index(enrollee)
         self._touched.add(enrollee.person_key)
 
-    def _put_state(self, enrollee: WorkedEnrollee, old: CoverState, new: CoverState) -> None:
+    def _restore(self, enrollee: WorkedEnrollee) -> None:
+        compared = compared_cover(enrollee.covers)
+        same = {
+            cover.cover_no
+            for cover in enrollee.covers
+            if cover.state is CoverState.SUSPENDED
+            and (cover.birth_date, cover.sex) == (compared.birth_date, compared.sex)
+        }
+        self._put_state(enrollee, same, CoverState.REGISTERED)
+
+    def _put_state(self, enrollee: WorkedEnrollee, covers: set[int], state: CoverState) -> None:
         """Give covers another state, each as a new version, told where the number was told."""
         after = tuple(
             structs.replace(
-                cover, state=new, version_no=cover.version_no + 1, recorded_time=self._now
+                cover, state=state, version_no=cover.version_no + 1, recorded_time=self._now
             )
-            if cover.state is old
+            if cover.cover_no in covers
             else cover
             for cover in enrollee.covers
         )
-        if after != enrollee.covers:
+        if covers:
             assert enrollee.told is not None
             self._remember(enrollee, after, enrollee.told.upload_key, enrollee.told.line_number)
 
-    def _check_again(self, enrollee: WorkedEnrollee) -> None:
-        """Have a suspended enrollee's number checked against what the insurer says now."""
-        assert enrollee.told is not None
+    def _check_again(self, enrollee: WorkedEnrollee, before: tuple[Coverage, ...]) -> None:
+        """
+        Have a number checked against what the insurer says now, if that may change the answer.
+
+        A suspended enrollee is checked after any change, a linked one once its items changed.
+        """
         told = enrollee.told
-        if told.state is CheckState.RECEIVED:
+        if not self._is_checked or told is None or told.state is CheckState.RECEIVED:
             return
+        if enrollee.is_suspended or five_items_of(before) != five_items_of(enrollee.covers):
+            self._wait(enrollee, told.person_key, told.upload_key, told.line_number)
+
+    def _wait(
+        self,
+        enrollee: WorkedEnrollee,
+        person_key: PersonKey,
+        upload_key: UploadKey,
+        line_number: int,
+    ) -> None:
         self._put_check(
             enrollee,
             NumberCheck(
                 enrollee.key,
                 self._now,
                 enrollee.insurer_number,
-                told.person_key,
-                told.upload_key,
-                told.line_number,
+                person_key,
+                upload_key,
+                line_number,
+                mismatches=() if enrollee.told is None else enrollee.told.mismatches,
             ),
         )
 

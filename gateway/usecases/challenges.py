@@ -8,6 +8,7 @@ connection and therefore one process (house decision 0014). Source: health-info.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -36,12 +37,22 @@ class Challenges:
 
         open_max: How many are remembered at most, taken ones included until they expire.
 
+        a_caller_max: How many of them one caller may have, so that no other goes without.
+
         new_challenge: Draws 32 random bytes.
     """
 
-    def __init__(self, lifetime_ms: int, open_max: int, new_challenge: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        lifetime_ms: int,
+        open_max: int,
+        a_caller_max: int,
+        new_challenge: Callable[[], bytes],
+    ) -> None:
         self._lifetime_us = lifetime_ms * 1_000
         self._open_max = open_max
+        self._a_caller_max = a_caller_max
+        self._by_caller: Counter[str] = Counter()
         self._new_challenge = new_challenge
         self._given: dict[bytes, _Given] = {}
         """In the order they were given, so that the oldest expire first."""
@@ -56,11 +67,14 @@ class Challenges:
         self._forget(now)
         if len(self._given) >= self._open_max:
             raise TooMuch("TOO_MANY_CHALLENGES", open_max=str(self._open_max))
+        if self._by_caller[audience] >= self._a_caller_max:
+            raise TooMuch("TOO_MANY_CHALLENGES", a_caller_max=str(self._a_caller_max))
         challenge = self._new_challenge()
         assert len(challenge) == CHALLENGE_BYTES
         assert challenge not in self._given
         expire_time = Instant(now + self._lifetime_us)
         self._given[challenge] = _Given(audience, expire_time)
+        self._by_caller[audience] += 1
         return challenge, expire_time
 
     def take(self, challenge: bytes, audience: str, now: Instant) -> None:
@@ -90,4 +104,7 @@ class Challenges:
             oldest = next(iter(self._given), None)
             if oldest is None or now < self._given[oldest].expire_time:
                 return
-            del self._given[oldest]
+            audience = self._given.pop(oldest).audience
+            self._by_caller[audience] -= 1
+            if not self._by_caller[audience]:
+                del self._by_caller[audience]

@@ -88,7 +88,7 @@ class Desk:
         """Load what changes concern, so that they can be applied in memory."""
         keys = {key for change in changes for key in lookup_keys(change)}
         loaded = await self._store.load(keys, ()) if keys else Loaded((), {})
-        return Working(loaded, now, self._new_key)
+        return self._work_with(loaded, now)
 
     async def work(
         self, lines: Sequence[Line], insurer: InsurerNumber, upload_key: UploadKey, now: Instant
@@ -119,7 +119,11 @@ class Desk:
         self, enrollees: Collection[EnrolleeKey], people: Collection[PersonKey], now: Instant
     ) -> Working:
         """Load enrollees and people by their keys; needs a turn."""
-        return Working(await self._store.load((), people, enrollees), now, self._new_key)
+        return self._work_with(await self._store.load((), people, enrollees), now)
+
+    def _work_with(self, loaded: Loaded, now: Instant) -> Working:
+        is_checked = self._numbers_told is not None
+        return Working(loaded, now, self._new_key, is_checked=is_checked)
 
     async def _apply(
         self, working: Working, line: Line, insurer: InsurerNumber, upload_key: UploadKey
@@ -136,10 +140,9 @@ class Desk:
 
     async def _resolve(self, working: Working) -> None:
         """Ask the vault whom the numbers of accepted changes belong to; link, or have checked."""
-        is_checked = self._numbers_told is not None
-        pending = working.pending(is_checked=is_checked)
+        pending = working.pending()
         people = await asyncio.gather(*(self._person_of(one) for one in pending))
-        if is_checked:
+        if self._numbers_told is not None:
             for one, person_key in zip(pending, people, strict=True):
                 working.await_check(one.enrollee_key, person_key)
             return

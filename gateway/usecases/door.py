@@ -13,7 +13,7 @@ from datetime import date
 from typing import Generic, TypeVar
 
 from gateway.domain.access import AccessRecord
-from gateway.domain.errors import NotPermitted
+from gateway.domain.errors import NotPermitted, Refusal
 from gateway.domain.identifiers import PersonKey
 from gateway.domain.period import tokyo_day
 from gateway.domain.purpose import DataCategory, Operation, Policy, Request, Role, denial
@@ -36,7 +36,7 @@ class Looked(Generic[Answer]):
 class DeniedLookError(Exception):
     """Raised by a look that must be refused after it became known whom it was about."""
 
-    def __init__(self, refusal: NotPermitted, people: tuple[PersonKey, ...]) -> None:
+    def __init__(self, refusal: Refusal, people: tuple[PersonKey, ...]) -> None:
         super().__init__(refusal.reason)
         self.refusal = refusal
         self.people = people
@@ -84,8 +84,8 @@ class Door:
             The answer and the id of its access record, which is durable.
 
         Raises:
-            NotPermitted: With the reason of the first check that failed, or as `look`; recorded,
-                with the people a `DeniedLookError` names.
+            NotPermitted: With the reason of the first check that failed, or as `look`; recorded.
+            Refusal: What a `DeniedLookError` of `look` holds; recorded, with the people it names.
         """
         reason = self._denial(context, errand)
         if reason is not None:

@@ -41,9 +41,10 @@ class WorkedEnrollee:
         """
         Whether the resident register disagreed with what the insurer registered.
 
-        It stays so while a correction waits for the register's next answer.
+        It stays so while a correction waits for the register's next answer, which the mismatches
+        carried along with the check tell.
         """
-        is_told_so = self.told is not None and self.told.state is CheckState.SUSPENDED
+        is_told_so = self.told is not None and bool(self.told.mismatches)
         return is_told_so or any(cover.state is CoverState.SUSPENDED for cover in self.covers)
 
 

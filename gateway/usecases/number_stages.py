@@ -10,7 +10,7 @@ from gateway.domain.identifiers import InsurerNumber
 from gateway.domain.purpose import DataCategory, Operation, Role
 from gateway.store.port import NumberCheck, Writing
 from gateway.usecases.context import Context
-from gateway.usecases.door import Door, Errand, Looked
+from gateway.usecases.door import DeniedLookError, Door, Errand, Looked
 
 ERRAND: Final = Errand(
     purpose="KP7-OR-01",
@@ -22,9 +22,11 @@ ERRAND: Final = Errand(
 
 async def number_stages(
     target: Target, context: Context, store: Writing, door: Door
-) -> NumberCheck:
+) -> NumberCheck | None:
     """
     Give the latest check of an enrollee's number, through the door.
+
+    None is a number that linked without a check, because no register was named then.
 
     Raises:
         NotPermitted: `INSURER_NOT_CALLER`; as the door.
@@ -33,7 +35,7 @@ async def number_stages(
         Unavailable: `STORE_UNAVAILABLE`.
     """
 
-    async def look() -> Looked[NumberCheck]:
+    async def look() -> Looked[NumberCheck | None]:
         if target.insured_id.insurer_number != InsurerNumber(context.caller.code):
             raise NotPermitted("INSURER_NOT_CALLER", "insured_id.insurer_number")
         loaded = await store.load({target.insured_id.lookup_key}, ())
@@ -45,14 +47,15 @@ async def number_stages(
                 for cover in one.enrolment.covers
             )
         ]
+        people = tuple(sorted({one.person_key for one in found}))
         if not found:
-            raise Conflict("COVERAGE_UNKNOWN", "insured_id")
+            raise DeniedLookError(Conflict("COVERAGE_UNKNOWN", "insured_id"), people)
         if len(found) > 1:
-            raise Conflict("COVERAGE_AMBIGUOUS", "insured_id.branch")
+            raise DeniedLookError(Conflict("COVERAGE_AMBIGUOUS", "insured_id.branch"), people)
         told = found[0].told
-        if told is None:
-            raise NotFound("NUMBER_NOT_TOLD", "insured_id")
-        return Looked(told, "ANSWERED", told.state.name, (found[0].person_key,))
+        if told is None and not found[0].enrolment.is_numbered:
+            raise DeniedLookError(NotFound("NUMBER_NOT_TOLD", "insured_id"), people)
+        return Looked(told, "ANSWERED", "LINKED" if told is None else told.state.name, people)
 
     check, _ = await door.opened(context, ERRAND, look)
     return check

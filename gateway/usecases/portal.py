@@ -13,16 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway.domain.card import CardKey, CardProof
-from gateway.domain.errors import NotFound
+from gateway.domain.card import CardKey, CardProof, CertificateState
+from gateway.domain.errors import NotFound, NotPermitted
 from gateway.domain.identifiers import PersonKey
 from gateway.domain.period import Instant
 from gateway.domain.purpose import DataCategory, Operation, Role
-from gateway.store.port import Batch, CheckState, Look, Looks, NewCard, Vault, Writing
+from gateway.store.port import Batch, CardHolder, CheckState, Look, Looks, NewCard, Vault, Writing
 from gateway.usecases.check_numbers import is_seen_by_card
 from gateway.usecases.context import Clock, Context, NewKey
 from gateway.usecases.desk import Desk
-from gateway.usecases.door import Door, Errand, Looked
+from gateway.usecases.door import DeniedLookError, Door, Errand, Looked
 from gateway.usecases.residents import ResidentRegister
 from gateway.usecases.visit import Cards
 
@@ -32,6 +32,9 @@ REGISTERING: Final = Errand(
     data=frozenset({DataCategory.QUALIFICATION}),
     recipient=Role.OPERATOR,
 )
+FORERUNNERS_MAX: Final = 64
+"""Enrollees of one person whose looks before their link are listed."""
+
 OWN_ACCESSES: Final = Errand(
     purpose="OQS-PER-02",
     operation=Operation.DISCLOSE,
@@ -62,33 +65,45 @@ class Portal:
             When it was registered; None if it was already.
 
         Raises:
-            NotPermitted: As `Cards.genuine` and `Cards.require_holder`; recorded.
-            NotFound: `CARD_HOLDER_UNKNOWN`.
+            NotPermitted: As `Cards.genuine` and `Cards.require_holder`; `CARD_EXPIRED` in the
+                grace too, which is for eligibility alone; recorded.
+            NotFound: `CARD_HOLDER_UNKNOWN`; recorded.
             Unavailable: `RESIDENT_REGISTER_UNAVAILABLE`, `STORE_UNAVAILABLE`.
         """
 
         async def look() -> Looked[Instant | None]:
-            card = self.cards.genuine(proof, context)
-            holder = await self.store.by_card(card.card_key)
-            self.cards.require_holder(proof, card, holder, context, is_pin_required=True)
+            card_key, holder = await self._proven(proof, context)
             number = await self.register.holder_of(proof.certificate)
             if number is None:
-                raise NotFound("CARD_HOLDER_UNKNOWN", "proof.certificate")
+                refusal = NotFound("CARD_HOLDER_UNKNOWN", "proof.certificate")
+                raise DeniedLookError(refusal, () if holder is None else (holder.person_key,))
             person_key = await self.vault.person_of(number, PersonKey(self.new_key()))
-            if holder is not None and holder.person_key == person_key:
-                return Looked(None, "REGISTERED", "UNCHANGED", (person_key,))
-            # A caller that goes away now does not undo half of it.
-            at = await asyncio.shield(self._put(card.card_key, person_key))
-            return Looked(at, "REGISTERED", "", (person_key,))
+            at = None
+            if holder is None or holder.person_key != person_key:
+                async with self.desk.turn() as at:
+                    await self.store.commit(Batch(at, cards=[NewCard(card_key, person_key)]))
+            await self._stamp_seen(person_key)
+            return Looked(at, "REGISTERED", "" if at else "UNCHANGED", (person_key,))
 
-        registered, _ = await self.door.opened(context, REGISTERING, look)
+        # A caller that goes away now undoes nothing, and the registration is recorded.
+        registered, _ = await asyncio.shield(self.door.opened(context, REGISTERING, look))
         return registered
 
-    async def _put(self, card_key: CardKey, person_key: PersonKey) -> Instant:
-        """Register a card, then stamp the covers it shows for the first time."""
+    async def _proven(
+        self, proof: CardProof, context: Context
+    ) -> tuple[CardKey, CardHolder | None]:
+        """Check the card and its PIN; give the card's key and its registered holder."""
+        card = self.cards.genuine(proof, context)
+        holder = await self.store.by_card(card.card_key)
+        state = self.cards.require_holder(proof, card, holder, context, is_pin_required=True)
+        if state is CertificateState.IN_GRACE:
+            people = () if holder is None else (holder.person_key,)
+            raise DeniedLookError(NotPermitted("CARD_EXPIRED"), people)
+        return card.card_key, holder
+
+    async def _stamp_seen(self, person_key: PersonKey) -> None:
+        """Stamp the covers of a person that a read by card shows and that have no such stamp."""
         async with self.desk.turn() as now:
-            await self.store.commit(Batch(now, cards=[NewCard(card_key, person_key)]))
-        async with self.desk.turn() as then:
             loaded = await self.store.load((), (person_key,))
             unseen = [
                 one.told
@@ -103,8 +118,7 @@ class Portal:
                 if await is_seen_by_card(self.store, check)
             ]
             if stamped:
-                await self.store.commit(Batch(then, checks=stamped))
-        return now
+                await self.store.commit(Batch(now, checks=stamped))
 
     async def own_accesses(
         self, proof: CardProof, looks_max: int, context: Context
@@ -116,24 +130,18 @@ class Portal:
 
         Raises:
             NotPermitted: As `register_card`.
-            NotFound: `CARD_NOT_REGISTERED`.
+            NotFound: `CARD_NOT_REGISTERED`; recorded.
         """
 
         async def look() -> Looked[Sequence[Look]]:
-            card = self.cards.genuine(proof, context)
-            holder = await self.store.by_card(card.card_key)
-            self.cards.require_holder(proof, card, holder, context, is_pin_required=True)
+            _, holder = await self._proven(proof, context)
             if holder is None:
-                raise NotFound("CARD_NOT_REGISTERED", "proof.certificate")
-            people = [holder.person_key, *await self.store.forerunners_of(holder.person_key)]
-            found = [
-                look
-                for person_key in people
-                for look in await self.looks.who_looked(person_key, looks_max)
-            ]
-            found.sort(key=lambda look: (look.at, look.record_id), reverse=True)
-            looks = found[:looks_max]
-            return Looked(looks, "ANSWERED", str(len(looks)), (holder.person_key,))
+                refusal = NotFound("CARD_NOT_REGISTERED", "proof.certificate")
+                raise DeniedLookError(refusal, ())
+            person_key = holder.person_key
+            before = await self.store.forerunners_of(person_key, FORERUNNERS_MAX)
+            looks = await self.looks.who_looked((person_key, *before), looks_max)
+            return Looked(looks, "ANSWERED", str(len(looks)), (person_key,))
 
         looks, _ = await self.door.opened(context, OWN_ACCESSES, look)
         return looks

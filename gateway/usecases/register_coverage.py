@@ -7,8 +7,9 @@ an upload of one line, so that sending it again gives the same answer.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 import msgspec
@@ -19,7 +20,6 @@ from gateway.domain.identifiers import InsurerNumber, PersonKey
 from gateway.domain.period import Instant
 from gateway.domain.purpose import DataCategory, Operation, Role
 from gateway.store.port import Upload, UploadKey, UploadState, Vault, Writing
-from gateway.usecases.applying import Working
 from gateway.usecases.context import Context
 from gateway.usecases.desk import Desk, Line, Worked
 from gateway.usecases.door import Door, Errand, Looked
@@ -72,19 +72,21 @@ async def register(
         async with desk.turn() as now:
             known = await store.upload(upload_key)
             if known is not None:
+                await _require_same(known, digest, change, vault)
                 working = await desk.working([change], now)
-                await _require_same(known, digest, change, working, vault)
                 return _looked(known, working.people_of(change))
             worked = await desk.work([Line(1, change)], insurer, upload_key, now)
             for _, refusal in worked.refused:
                 raise refusal
             done = _done(upload_key, insurer, request_id, digest, worked, now)
+            done = replace(done, number_person=worked.working.number_person(change))
             worked.batch.upload = done
             await store.commit(worked.batch)
             return _looked(done, worked.working.people_of(change))
 
     errand = ERRAND if _number_of(change) is None else ERRAND_WITH_NUMBER
-    registered, _ = await door.opened(context, errand, look)
+    # A caller that goes away now undoes nothing, and its change is recorded all the same.
+    registered, _ = await asyncio.shield(door.opened(context, errand, look))
     return registered
 
 
@@ -140,12 +142,10 @@ def _number_of(change: Change) -> object:
     return change.number if isinstance(change, NewCover | LinkNumber) else None
 
 
-async def _require_same(
-    known: Upload, digest: bytes, change: Change, working: Working, vault: Vault
-) -> None:
+async def _require_same(known: Upload, digest: bytes, change: Change, vault: Vault) -> None:
     is_same = known.digest == digest
     if is_same and isinstance(change, NewCover | LinkNumber) and change.number is not None:
-        person_key = working.numbered_person(change)
+        person_key = known.number_person
         is_same = person_key is not None and await vault.holds(person_key, change.number)
     if not is_same:
         raise Conflict("UPLOAD_DIFFERS", "request_id")

@@ -43,6 +43,10 @@ class Genuine(Protocol):
     def last_day(self) -> date:
         """The last day of its certificate, included."""
 
+    @property
+    def is_revoked(self) -> bool:
+        """Whether its authority took it back."""
+
 
 NOBODY: Final = PersonKey(b"")
 """Whom a card nobody registered asks about."""
@@ -87,15 +91,22 @@ class Cards:
             How long the card's certificate is still good.
 
         Raises:
-            DeniedLookError: As `certificate_state` and `gateway.domain.card.require_holder`.
+            DeniedLookError: `CARD_REVOKED`; as `certificate_state` and
+                `gateway.domain.card.require_holder`.
         """
         try:
-            state = certificate_state(card.last_day, tokyo_day(context.now))
+            state = _state_of(card, context)
             require_holder(proof, self.rules, is_pin_required=is_pin_required)
         except NotPermitted as refusal:
             people = () if holder is None else (holder.person_key,)
             raise DeniedLookError(refusal, people) from None
         return state
+
+
+def _state_of(card: Genuine, context: Context) -> CertificateState:
+    if card.is_revoked:
+        raise NotPermitted("CARD_REVOKED")
+    return certificate_state(card.last_day, tokyo_day(context.now))
 
 
 @dataclass(frozen=True, slots=True)

@@ -598,7 +598,7 @@ Global___GetIndividualNumberStagesRequest: _TypeAlias = GetIndividualNumberStage
 
 @_typing.final
 class GetIndividualNumberStagesResponse(_message.Message):
-    """Gives the stages; one not reached is absent."""
+    """Gives the stages; one not reached is absent. A number that linked without a register has none."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -613,7 +613,9 @@ class GetIndividualNumberStagesResponse(_message.Message):
     """How far the number has come."""
     @_builtins.property
     def mismatches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Where it was suspended: which items differ (NUMBER_UNKNOWN, BIRTH_DATE, SEX, NAME)."""
+        """Where it was suspended: what differs (NUMBER_UNKNOWN, NUMBER_UNREADABLE, BIRTH_DATE, SEX,
+        NAME, ADDRESS). While a correction waits, what differed before.
+        """
 
     @_builtins.property
     def received_time(self) -> _timestamp_pb2.Timestamp:

@@ -157,7 +157,7 @@ class ResidentFinding(_message.Message):
     is_birth_date_different: _builtins.bool
     """Whether the birth dates differ."""
     is_sex_different: _builtins.bool
-    """Whether the sexes differ."""
+    """Whether the sexes differ; one not set does not count."""
     is_address_different: _builtins.bool
     """Whether the addresses differ."""
     def __init__(

@@ -7,7 +7,7 @@ import csv
 import json
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ from grpc_status import rpc_status
 
 from gateway.app.build import Credentials
 from gateway.app.claims import ClaimsChecked, check_file, table_of
+from gateway.app.clock import real_clock
 from gateway.config import Tls
 from gateway.domain.coverage import Coverage, Relationship, Sex
 from gateway.domain.identifiers import EnrolleeKey, InsuredId
-from gateway.domain.period import Instant
+from gateway.domain.period import Instant, tokyo_time
 from gateway.domain.purpose import Role
 from gateway.domain.reassignment import ReassignmentRules
 from gateway.edges.rpc.claims import ClaimLimits, ClaimService, is_writable
@@ -40,7 +41,8 @@ from gateway.v1.claims_pb2_grpc import ClaimServiceStub
 from tests.domain.covers import ASSISTANCE, BORN, NATIONAL, SOCIETY, cover, key
 
 NOW = Instant(1_777_766_400_000_000)
-TODAY = datetime(2026, 11, 25, tzinfo=UTC)
+TODAY = tokyo_time(real_clock())
+"""Certificates live by the real clock, which TLS looks at."""
 CHUNK_BYTES_MAX = 100_000
 IDLE_S = 0.5
 LAST_YEAR, FIRST = date(2025, 4, 1), date(2026, 4, 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
@@ -16,9 +15,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
 from gateway.app.build import Credentials
+from gateway.app.clock import real_clock
 from gateway.config import Tls
 from gateway.domain.errors import InvalidInput
-from gateway.domain.period import Instant
+from gateway.domain.period import Instant, tokyo_time
 from gateway.domain.purpose import Role
 from gateway.edges.rpc.identity import CertificateIdentity
 from gateway.edges.rpc.server import Bounds, Front, Method, RpcServer, build_server
@@ -35,7 +35,8 @@ from gateway.store.memory import MemoryAccesses
 from gateway.usecases.context import Context
 
 NOW = Instant(1_776_211_200_000_000)
-TODAY = datetime(2026, 11, 25, tzinfo=UTC)
+TODAY = tokyo_time(real_clock())
+"""Certificates live by the real clock, which TLS looks at."""
 REQUEST_BYTES_MAX = 1_000
 INSTITUTION = "1319999999"
 PATH = "/gateway.v1.EligibilityService/ConfirmEligibility"

@@ -53,6 +53,16 @@ def test_claims_come_out_right() -> None:
     assert "right 100, wrong 0" in run("loadtests.claims_check", "--claims", "100")
 
 
+def test_visits_by_card_are_right() -> None:
+    """Mixed reader modes against the population's truth, from outside."""
+    assert "mismatches 0" in run("loadtests.card_visits", "--visits", "30")
+
+
+def test_attacks_by_card_are_refused_and_recorded() -> None:
+    """Replays, foreign keys, locked PINs and the rest, each with its status and record."""
+    assert "not as expected 0" in run("loadtests.card_attacks")
+
+
 def test_no_told_number_is_lost_when_the_writer_is_killed() -> None:
     """A few kills while the register thinks; `python -m loadtests.number_kills` does many."""
     assert "lost or wrong 0" in run("loadtests.number_kills", "--rounds", "3", "--seed", "3")

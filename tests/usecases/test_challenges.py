@@ -19,10 +19,10 @@ OPEN_MAX = 100
 A, B = "institution:1319999999", "institution:1310000001"
 
 
-def counted(open_max: int = OPEN_MAX) -> Challenges:
+def counted(open_max: int = OPEN_MAX, a_caller_max: int = OPEN_MAX) -> Challenges:
     """Challenges that are numbers instead of random."""
     numbers = itertools.count()
-    return Challenges(LIFETIME_MS, open_max, lambda: next(numbers).to_bytes(32))
+    return Challenges(LIFETIME_MS, open_max, a_caller_max, lambda: next(numbers).to_bytes(32))
 
 
 def after(ms: float) -> Instant:
@@ -91,10 +91,21 @@ def test_only_so_many_are_remembered_and_taken_ones_count() -> None:
     assert challenges.begin(B, expire_time)[0] not in (first, second)
 
 
+def test_one_caller_cannot_use_up_everybody_s_share() -> None:
+    """A caller over its own limit is refused, another is not; what expired is given back."""
+    challenges = counted(open_max=10, a_caller_max=2)
+    expire_time = [challenges.begin(A, NOW)[1] for _ in range(2)][-1]
+    with pytest.raises(TooMuch, match="TOO_MANY_CHALLENGES"):
+        challenges.begin(A, NOW)
+
+    assert challenges.begin(B, NOW)
+    assert challenges.begin(A, expire_time)
+
+
 def test_forgetting_is_bounded_and_keeps_up() -> None:
     """One call forgets a few dozen at most, and never refuses for those that have expired."""
     many = 3 * FORGOTTEN_AT_ONCE_MAX
-    challenges = counted(open_max=many)
+    challenges = counted(open_max=many, a_caller_max=many)
     given = [challenges.begin(A, NOW)[0] for _ in range(many)]
     later = after(LIFETIME_MS)
     challenges.begin(A, later)

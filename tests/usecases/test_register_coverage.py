@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from gateway.domain.changes import Change
 from gateway.domain.errors import Conflict, InvalidInput, NotPermitted
 from gateway.domain.purpose import Role
 from gateway.formats.coverage_csv import decode_cells
+from gateway.store.port import Batch
 from gateway.usecases.context import Context
 from gateway.usecases.register_coverage import Registered, register
 from tests.usecases.registration import (
@@ -154,3 +157,35 @@ async def test_an_institution_may_not_register() -> None:
     with pytest.raises(NotPermitted, match="ACTOR_NOT_ALLOWED"):
         await registered(stand, a_change(), context=caller(role=Role.INSTITUTION))
     assert stand.store.batches == []
+
+
+async def test_a_repeat_gives_the_first_answer_whatever_came_later() -> None:
+    """A correction that moved the birth date does not make the same request another one."""
+    stand = Stand()
+    change = a_change(individual_number=NUMBERS[0])
+    first = await registered(stand, change, "one")
+    await registered(stand, a_change(action="CORRECT", new_birth_date="19840301"), "two")
+    assert first == await registered(stand, change, "one")
+
+
+async def test_a_caller_that_goes_away_in_mid_commit_is_recorded_all_the_same() -> None:
+    """What is committed has its access record, and the desk's turn ends as it should."""
+    stand = Stand()
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    commit = stand.store.commit
+
+    async def slow(batch: Batch) -> None:
+        reached.set()
+        await go_on.wait()
+        await commit(batch)
+
+    stand.store.commit = slow  # type: ignore[method-assign]
+    calling = asyncio.create_task(registered(stand, a_change(), "one"))
+    await reached.wait()
+    calling.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    while not stand.accesses.records:  # noqa: ASYNC110  the record has no event
+        await asyncio.sleep(0)
+    assert [record.outcome for record in stand.accesses.records] == ["REGISTERED"]

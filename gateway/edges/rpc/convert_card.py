@@ -80,8 +80,12 @@ def _own_access(look: Look, policy: Policy) -> person_pb2.OwnAccess:
     )
 
 
-def stages(check: NumberCheck) -> coverage_pb2.GetIndividualNumberStagesResponse:
-    """Spell the stages of a number."""
+def stages(check: NumberCheck | None) -> coverage_pb2.GetIndividualNumberStagesResponse:
+    """Spell the stages of a number; None linked without a check, so it has no stamps."""
+    if check is None:
+        return coverage_pb2.GetIndividualNumberStagesResponse(
+            state=coverage_pb2.NUMBER_STATE_LINKED
+        )
 
     def stamp(at: Instant | None) -> Timestamp | None:
         return None if at is None else timestamp(at)

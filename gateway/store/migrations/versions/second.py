@@ -10,7 +10,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Create the three tables."""
+    """Create three tables, and note whose number a single change brought."""
     op.create_table(
         "number_checks",
         _column("enrollee_key", sa.LargeBinary, is_primary=True),
@@ -29,9 +29,16 @@ def upgrade() -> None:
     op.create_index(
         "number_checks_received",
         "number_checks",
-        ["received_time"],
+        ["line_number", "received_time"],
         sqlite_where=sa.text("state = 1"),
     )
+    op.create_index(
+        "number_checks_unstamped",
+        "number_checks",
+        ["received_time"],
+        sqlite_where=sa.text("state = 2 AND projected_time IS NULL"),
+    )
+    op.add_column("uploads", sa.Column("number_person", sa.LargeBinary, nullable=True))
     op.create_table(
         "cards",
         _column("card_key", sa.LargeBinary, is_primary=True),

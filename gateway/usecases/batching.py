@@ -1,0 +1,56 @@
+"""From enrollees as they stand after a slice to the links, rows and projections to write."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from gateway.domain.coverage import Enrolment
+from gateway.domain.identifiers import PersonKey
+from gateway.domain.projection import history_of
+from gateway.store.port import Batch, LookupRow, NewLink
+from gateway.usecases.enrollees import WorkedEnrollee, row_of
+
+
+def batch_of(
+    batch: Batch,
+    enrollees: Collection[WorkedEnrollee],
+    touched: Collection[PersonKey],
+    person_versions: Mapping[PersonKey, int],
+) -> Batch:
+    """
+    Complete a batch that has its versions and checks.
+
+    Args:
+        enrollees: All that were loaded or are new.
+
+        touched: People whose facts or links changed.
+
+        person_versions: Of every person known here; 0 for a new one.
+    """
+    residents: dict[PersonKey, list[Enrolment]] = {}
+    for enrollee in enrollees:
+        enrolment = Enrolment(enrollee.key, enrollee.is_numbered, enrollee.covers)
+        residents.setdefault(enrollee.person_key, []).append(enrolment)
+        if enrollee.linked_before is None or enrollee.is_relinked:
+            batch.links.append(
+                NewLink(
+                    enrollee.key,
+                    enrollee.person_key,
+                    enrollee.is_numbered,
+                    enrollee.linked_before,
+                )
+            )
+        rows = enrollee.changed
+        if enrollee.is_relinked:
+            rows = rows | {row_of(cover) for cover in enrollee.covers}
+        batch.lookups.extend(
+            LookupRow(key, birth_date, enrollee.key, enrollee.person_key)
+            for key, birth_date in sorted(rows)
+        )
+    for person_key in sorted(touched):
+        version = person_versions.get(person_key, 0)
+        if version or person_key in residents:
+            batch.histories.append(
+                history_of(person_key, version + 1, residents.get(person_key, ()))
+            )
+    return batch
