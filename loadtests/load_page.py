@@ -91,7 +91,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = list(rows)
     is_word = [isinstance(cell, str) and cell != MISSING for cell in lines[0]] if lines else []
     cells = "".join(
-        f"<th{' class=word' if left else ''}>{escape(name)}</th>"
+        f"<th{' class=word' if left else ''}>{escape(str(name))}</th>"
         for name, left in zip_longest(head, is_word, fillvalue=False)
     )
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in lines)
@@ -106,7 +106,9 @@ def _cell(value: object) -> str:
         return f'<td class="{"good" if value else "bad"}">{"met" if value else "NOT met"}</td>'
     if isinstance(value, int | float):
         return f"<td>{_number(value)}</td>"
-    return f'<td class="word">{escape(value)}</td>' if value != MISSING else f"<td>{MISSING}</td>"
+    if value == MISSING:
+        return f"<td>{MISSING}</td>"
+    return f'<td class="word">{escape(str(value))}</td>'
 
 
 def _number(value: float) -> str:
