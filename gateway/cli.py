@@ -171,7 +171,7 @@ def visit(
 ) -> None:
     """Read a My Number card at the clinic's reader; the answer also goes into face/."""
     from gateway.app.screen import print_visit
-    from gateway.app.visits import CHECKS, Wish
+    from gateway.app.visits import CHECKS, Wish, touch_again
     from gateway.app.visits import visit as run
 
     wish = Wish(person, CHECKS[reader.value], pin, face_score, _day(on), consent)
@@ -180,6 +180,8 @@ def visit(
         _print_json(gave.outcome.as_dict())
     else:
         print_visit(gave)
+    if gave.face_file is not None:
+        asyncio.run(touch_again(gave.face_file))
     raise typer.Exit(0 if gave.outcome.is_answer else 1)
 
 

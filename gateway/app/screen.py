@@ -49,6 +49,8 @@ Onshi Gateway sandbox (模擬環境 / a simulation: no live system, no real pers
 Try, in another terminal:
   onshi people --dir {root}
   onshi confirm --dir {root} {example}
+  onshi portal register --dir {root} --person job-changed
+  onshi visit --dir {root} --person job-changed --reader face
   buf curl --protocol grpc --cacert {institution["ca"]} --cert {institution["certificate"]} \
 --key {institution["key"]} https://{gateway.address} --list-methods
 
@@ -117,10 +119,33 @@ def _cover_table(cover: Coverage) -> Table:
         ("資格取得 acquired", _day(cover.acquisition_date)),
         ("資格喪失 lost", f"{loss} {cover.loss_reason}".strip()),
         ("負担割合 ratio", f"{cover.copayment_ratio_percent} %"),
+        *_certificates(cover),
     ):
         if value and value != "0 %":
             table.add_row(label, value)
     return table
+
+
+def _certificates(cover: Coverage) -> list[tuple[str, str]]:
+    """The certificates shown, each with its last valid day."""
+    rows = []
+    if cover.HasField("elderly_certificate"):
+        elderly = cover.elderly_certificate
+        rows.append(("高齢受給者証", f"{elderly.copayment_ratio_percent} % {_until(elderly)}"))
+    if cover.HasField("limit_certificate"):
+        limit = cover.limit_certificate
+        rows.append(("限度額 limit", f"{limit.kind} {limit.limit_class} {_until(limit)}"))
+    for disease in cover.specific_disease_certificates:
+        amount = f"{disease.disease_category} ({disease.self_pay_yen:,} 円/月)"
+        rows.append(("特定疾病 disease", f"{amount} {_until(disease)}"))
+    tickets = [f"{ticket.month} {ticket.institution_name}" for ticket in cover.medical_tickets]
+    return [*rows, *(("医療券 ticket", ticket) for ticket in tickets)]
+
+
+def _until(certificate: Any) -> str:
+    if not certificate.HasField("last_valid_date"):
+        return ""
+    return f"～ {_day(certificate.last_valid_date)}"
 
 
 def _day(day: Any) -> str:

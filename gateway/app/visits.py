@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import grpc
 from gateway.app.ask import Outcome, described, not_running, refused
 from gateway.domain.card import HolderCheck
 from gateway.edges.folder_face import put_face
+from gateway.edges.folder_put import touch
 from gateway.edges.folder_wire import result
 from gateway.formats.oqs_xml import encode_face
 from gateway.v1.card_pb2 import ConfirmByCardResponse
@@ -23,6 +25,8 @@ from simulators.channel import secure_channel
 from simulators.reader import FACE_SCORE, PortalVisitor, Reader, Wallet
 
 CHECKS: Final = {"face": HolderCheck.FACE, "pin": HolderCheck.PIN, "visual": HolderCheck.VISUAL}
+TOUCH_AGAIN_S: Final = 1.0
+"""Clients look at the folder about so often (oqs-interface.md 1.4)."""
 UNIQUE_BYTES: Final = 10
 """Makes the twenty hexadecimal digits in a face file's name."""
 
@@ -82,6 +86,12 @@ async def visit(root: Path, wish: Wish) -> Visit:
         return Visit(_unknown_or_refused(error, wish.person))
     face = put_answer(Path(description["folders"]["face"]), description["institution_code"], answer)
     return Visit(Outcome(answer.confirmation), face)
+
+
+async def touch_again(face: Path) -> None:
+    """Touch a face file once more, for clients that met it and wait for a change of it."""
+    await asyncio.sleep(TOUCH_AGAIN_S)
+    touch(face)
 
 
 def put_answer(folder: Path, institution_code: str, answer: ConfirmByCardResponse) -> Path:
