@@ -1,5 +1,5 @@
 """
-The command `onshi`: sandbox, serve, bridge, demo, confirm, visit, portal, claims, people and more.
+The command `onshi`: sandbox, demo, confirm, visit, portal, claims, people and the rest.
 
 Commands import late, so that each starts as fast as what it does.
 """
@@ -29,6 +29,8 @@ certs = typer.Typer(help="Certificates of the simulation.", no_args_is_help=True
 trail = typer.Typer(help="Who looked at whom.", no_args_is_help=True)
 app.add_typer(certs, name="certs")
 app.add_typer(trail, name="trail")
+register = typer.Typer(help="The simulated resident register.", no_args_is_help=True)
+app.add_typer(register, name="register")
 claims = typer.Typer(help="Claims (レセプト).", no_args_is_help=True)
 app.add_typer(claims, name="claims")
 portal = typer.Typer(help="What a person does on the portal.", no_args_is_help=True)
@@ -215,6 +217,27 @@ def portal_accesses(
         print_answer(refusal)
         raise typer.Exit(1)
     print_accesses(looks)
+
+
+@register.command("conditions")
+def register_conditions(
+    delay_ms: Annotated[int, typer.Option(min=0, max=60_000, help="Wait of each answer.")] = 0,
+    spread_ms: Annotated[int, typer.Option(min=0, max=60_000, help="More of it, at random.")] = 0,
+    mismatch: Annotated[
+        int, typer.Option(min=0, max=1000, help="Residents of a thousand that read as mismatched.")
+    ] = 0,
+    away: Annotated[bool, typer.Option("--away", help="Refuse every call.")] = False,
+    directory: DirOption = Path(".sandbox"),
+) -> None:
+    """Set how slow and how wrong the resident register is, until it is set again."""
+    from gateway.app.screen import print_answer
+    from gateway.app.visits import set_conditions
+
+    refusal = asyncio.run(set_conditions(directory, delay_ms, spread_ms, mismatch, is_away=away))
+    if refusal is not None:
+        print_answer(refusal)
+        raise typer.Exit(1)
+    sys.stdout.write("set\n")
 
 
 @claims.command("check")

@@ -1,4 +1,4 @@
-"""What `onshi visit` and `onshi portal` do in a running sandbox: a card at a reader, at home."""
+"""What `onshi visit`, `portal` and `register` do in a running sandbox: a card and its resident."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from gateway.edges.folder_face import put_face
 from gateway.edges.folder_put import touch
 from gateway.edges.folder_wire import result
 from gateway.formats.oqs_xml import encode_face
+from gateway.v1 import resident_register_pb2 as register_pb2
 from gateway.v1.card_pb2 import ConfirmByCardResponse
 from gateway.v1.person_pb2 import OwnAccess
+from gateway.v1.resident_register_pb2_grpc import ResidentRegisterSimulationServiceStub
 from simulators.cards import PinFormError
 from simulators.channel import secure_channel
 from simulators.reader import FACE_SCORE, PortalVisitor, Reader, Wallet
@@ -130,6 +132,29 @@ async def own_accesses(root: Path, person: str) -> tuple[Outcome | None, Sequenc
     except grpc.aio.AioRpcError as error:
         return _unknown_or_refused(error, person), ()
     return None, looks
+
+
+async def set_conditions(
+    root: Path, delay_ms: int, spread_ms: int, mismatch_per_mille: int, *, is_away: bool
+) -> Outcome | None:
+    """Set what the sandbox's resident register does; a refusal if there is one."""
+    description = described(root)
+    if description is None:
+        return not_running(root)
+    at = description["register"]
+    party = {part: Path(at[part]) for part in ("certificate", "key", "ca")}
+    request = register_pb2.SetConditionsRequest(
+        delay_ms=delay_ms,
+        delay_spread_ms=spread_ms,
+        mismatch_per_mille=mismatch_per_mille,
+        is_away=is_away,
+    )
+    try:
+        async with secure_channel(at["address"], **party) as channel:
+            await ResidentRegisterSimulationServiceStub(channel).SetConditions(request)
+    except grpc.aio.AioRpcError as error:
+        return refused(error)
+    return None
 
 
 def _unknown_or_refused(error: grpc.aio.AioRpcError, person: str) -> Outcome:

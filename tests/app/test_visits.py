@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.app import visits
-from gateway.app.visits import Wish, own_accesses, register_card, visit
+from gateway.app.visits import Wish, own_accesses, register_card, set_conditions, visit
 from gateway.domain.card import HolderCheck
 from gateway.domain.purpose import Role
 from simulators.clinic import read_result
@@ -188,5 +188,6 @@ async def test_without_a_sandbox_each_command_says_how_to_start_one(tmp_path: Pa
         (await visit(tmp_path, Wish("ann", VISUAL))).outcome,
         (await register_card(tmp_path, "ann"))[0],
         (await own_accesses(tmp_path, "ann"))[0],
+        await set_conditions(tmp_path, 1, 2, 3, is_away=True),
     ]
-    assert [outcome and outcome.reason for outcome in seen] == ["SANDBOX_NOT_RUNNING"] * 3
+    assert [outcome and outcome.reason for outcome in seen] == ["SANDBOX_NOT_RUNNING"] * 4
