@@ -75,6 +75,33 @@ class Rules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     is_ticket_of_another_institution_enough: bool = True
 
 
+class Claims(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """
+    The check of claims: which may move and how much of a file is held; see docs/claims.md.
+
+    The rules are those of `gateway.domain.reassignment.ReassignmentRules`, the limits those of
+    `gateway.formats.uke.UkeLimits`. The bounds keep each outcome and the summary within 4 MiB,
+    what gRPC clients usually take.
+    """
+
+    is_public_expense_moved: bool = True
+    self_or_family_points_max: NotNegative = 11_800
+    preschool_points_max: NotNegative = 17_700
+    elderly_points_max: NotNegative = 4_000
+    latter_stage_points_max: NotNegative = 3_000
+    is_limit_class_change_moved: bool = False
+    is_repeated_high_cost_moved: bool = False
+    is_ratio_change_moved: bool = False
+    is_family_class_repaired: bool = True
+    file_bytes_max: Positive = 8 * 1024**3
+    record_bytes_max: Positive = 4_096
+    records_per_claim_max: Positive = 5_000
+    claim_bytes_max: Annotated[int, Meta(ge=1, le=3 * 1024**2)] = 2 * 1024**2
+    claims_max: Annotated[int, Meta(ge=1, le=999_999)] = 999_999
+    errors_per_claim_max: Annotated[int, Meta(ge=1, le=1_000)] = 100
+    file_errors_max: Annotated[int, Meta(ge=1, le=2_000)] = 1_000
+
+
 class Cards(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
     The authorities whose cards are accepted (PEM), and what they took back.
@@ -125,6 +152,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     resident_register: Register | None = None
     limits: Limits = Limits()
     rules: Rules = Rules()
+    claims: Claims = Claims()
 
 
 class BridgeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

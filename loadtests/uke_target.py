@@ -11,6 +11,7 @@ from gateway.formats.uke_edit import MOVED, CheckedIdentity, moved, with_check_c
 LIMITS: Final = UkeLimits(
     record_bytes_max=512,
     records_per_claim_max=12,
+    claim_bytes_max=2_048,
     claims_max=5,
     errors_per_claim_max=4,
     file_errors_max=6,

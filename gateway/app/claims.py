@@ -12,24 +12,24 @@ import asyncio
 import csv
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterable
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import grpc
 
 from gateway.app.sandbox import read_description
-from gateway.config import Tls
+from gateway.edges.rpc.status import DETAILS_KEY
 from gateway.formats.uke import UkeHeader, UkeReader
 from gateway.formats.uke_edit import file_of
 from gateway.v1 import claims_pb2 as pb
 from gateway.v1.claims_pb2_grpc import ClaimServiceStub
 
 CHUNK_BYTES: Final = 256 * 1024
-RESPONSE_BYTES_MAX: Final = 64 * 1024**2
-"""Of one message that comes back; a claim may have as many records as the reader's limit."""
+SILENCE_S_MAX: Final = 60.0
+"""A gateway that tells of no claim for so long is given up; one may hang without closing."""
 
 FILE_NAME: Final = "RECEIPTC.UKE"
 
@@ -106,20 +106,15 @@ async def check_file(source: Path, out: Path, directory: Path) -> ClaimsChecked:
     """
     try:
         _require_usable(source, out)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-        try:
-            async with _channel(directory) as channel:
-                checked = await _sorted_into(folder, source, channel)
-            await asyncio.to_thread(folder.rename, out)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        async with _channel(directory) as channel:
+            with _folder_for(out) as folder:
+                return await _sorted_into(folder, source, channel)
     except _RefusedError as refused:
         return ClaimsChecked(refusal=str(refused))
     except grpc.aio.AioRpcError as error:
-        return ClaimsChecked(refusal=error.details() or error.code().name)
+        return ClaimsChecked(refusal=_sentence_of(error))
     except OSError as error:
         return ClaimsChecked(refusal=f"{out} cannot be written: {error.strerror}.")
-    return checked
 
 
 def _channel(directory: Path) -> grpc.aio.Channel:
@@ -129,13 +124,37 @@ def _channel(directory: Path) -> grpc.aio.Channel:
         raise _RefusedError(
             f"No sandbox is running in {directory}. Start one: onshi sandbox --dir {directory}"
         ) from None
-    party = description["certificates"]["review-body"]
-    tls = Tls(Path(party["certificate"]), Path(party["key"]), Path(party["ca"]))
-    credentials = grpc.ssl_channel_credentials(
-        tls.ca.read_bytes(), tls.key.read_bytes(), tls.certificate.read_bytes()
-    )
-    options = (("grpc.max_receive_message_length", RESPONSE_BYTES_MAX),)
-    return grpc.aio.secure_channel(description["address"], credentials, options)
+    except (ValueError, OSError):
+        raise _RefusedError(f"{directory}/sandbox.json cannot be read.") from None
+    try:
+        address = str(description["address"])
+        party = description["certificates"]["review-body"]
+        ca, key, certificate = (
+            Path(party[name]).read_bytes() for name in ("ca", "key", "certificate")
+        )
+    except (KeyError, TypeError, OSError):
+        raise _RefusedError(f"{directory}/sandbox.json cannot be read.") from None
+    credentials = grpc.ssl_channel_credentials(ca, key, certificate)
+    return grpc.aio.secure_channel(address, credentials)
+
+
+_GONE_AWAY: Final = (
+    "The gateway went away before it had checked the whole file; nothing was written."
+)
+_GONE_CODES: Final = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.INTERNAL,
+)
+
+
+def _sentence_of(error: grpc.aio.AioRpcError) -> str:
+    """The gateway's own sentence; one of ours if it did not come from a gateway."""
+    is_told = any(key == DETAILS_KEY for key, _ in error.trailing_metadata() or ())
+    if error.code() in _GONE_CODES and not is_told:
+        return _GONE_AWAY
+    return error.details() or error.code().name
 
 
 def _require_usable(source: Path, out: Path) -> None:
@@ -143,28 +162,80 @@ def _require_usable(source: Path, out: Path) -> None:
         raise _RefusedError(f"{source} is not a file.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise _RefusedError(f"{out} is there already and holds something.")
-    out.parent.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _folder_for(out: Path) -> Iterator[Path]:
+    """Give a folder that becomes `out` when the block ends well; else nothing new is left."""
+    absent = [parent for parent in out.parents if not parent.exists()]
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        try:
+            yield folder
+            folder.rename(out)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    except BaseException:
+        for parent in absent:
+            with suppress(OSError):
+                parent.rmdir()
+        raise
 
 
 async def _sorted_into(folder: Path, source: Path, channel: grpc.aio.Channel) -> ClaimsChecked:
-    stub = ClaimServiceStub(channel)
     with ExitStack() as files:
+        try:
+            file = files.enter_context(source.open("rb"))
+        except OSError as error:
+            raise _unreadable(source, error) from None
         sorter = _Sorter(folder, files)
-        async for answer in stub.CheckClaims(_requests(source)):
-            match answer.WhichOneof("step"):
-                case "header":
-                    sorter.begin(answer.header)
-                case "outcome":
-                    sorter.put(answer.outcome)
-                case "summary":
-                    return sorter.end(answer.summary)
+        failed: list[OSError] = []
+        try:
+            call = ClaimServiceStub(channel).CheckClaims(_requests(file, failed))
+            while (answer := await _next_of(call)) is not None:
+                match answer.WhichOneof("step"):
+                    case "header":
+                        sorter.begin(answer.header)
+                    case "outcome":
+                        sorter.put(answer.outcome)
+                    case "summary":
+                        return sorter.end(answer.summary)
+        except grpc.aio.AioRpcError:
+            if not failed:
+                raise
+        if failed:
+            raise _unreadable(source, failed[0])
     raise _RefusedError("The gateway ended before it had checked the whole file.")
 
 
-async def _requests(source: Path) -> AsyncIterator[pb.CheckClaimsRequest]:
-    with source.open("rb") as file:
+async def _next_of(
+    call: grpc.aio.StreamStreamCall[pb.CheckClaimsRequest, pb.CheckClaimsResponse],
+) -> pb.CheckClaimsResponse | None:
+    """What the gateway says next; None at the end."""
+    try:
+        answer = await asyncio.wait_for(call.read(), SILENCE_S_MAX)
+    except TimeoutError:
+        raise _RefusedError(_GONE_AWAY) from None
+    return answer if isinstance(answer, pb.CheckClaimsResponse) else None
+
+
+def _unreadable(source: Path, error: OSError) -> _RefusedError:
+    return _RefusedError(f"{source} cannot be read: {error.strerror}.")
+
+
+async def _requests(file: BinaryIO, failed: list[OSError]) -> AsyncIterator[pb.CheckClaimsRequest]:
+    """
+    Send the file; without a finish where reading it fails.
+
+    grpc takes these in a task of its own and tells nobody what is raised here, so `failed` does.
+    """
+    try:
         while data := file.read(CHUNK_BYTES):
             yield pb.CheckClaimsRequest(chunk=pb.ClaimFileChunk(data=data))
+    except OSError as error:
+        failed.append(error)
+        return
     yield pb.CheckClaimsRequest(finish=pb.ClaimFileFinish())
 
 

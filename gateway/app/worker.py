@@ -17,13 +17,14 @@ from gateway.app.build import (
     clock_of,
     lookup_limits_of,
     new_life,
+    reassignment_rules_of,
     rules_of,
+    uke_limits_of,
 )
 from gateway.app.child import run, say_ready
 from gateway.app.clock import new_key
 from gateway.app.layout import WRITER_SOCKET, DataDir
 from gateway.config import Settings, load_settings
-from gateway.domain.reassignment import ReassignmentRules
 from gateway.edges.rpc.card import CardReaderService
 from gateway.edges.rpc.claims import ClaimLimits, ClaimService, is_writable
 from gateway.edges.rpc.convert import sheet
@@ -31,7 +32,6 @@ from gateway.edges.rpc.eligibility import EligibilityService
 from gateway.edges.rpc.forwarding import COVERAGE, PERSON, Forwarded
 from gateway.edges.rpc.identity import CertificateIdentity
 from gateway.edges.rpc.server import Bounds, Front, build_server
-from gateway.formats.uke import UkeLimits
 from gateway.observe import configure
 from gateway.policy import published_policy
 from gateway.store.access_log import AccessLog
@@ -103,19 +103,19 @@ class Worker:
         )
 
     def _claims(self, door: Door) -> ClaimService:
-        limits = self._settings.limits
+        limits, said = self._settings.limits, self._settings.claims
         checking = Checking(
             self._store,
             door,
-            ReassignmentRules(),
+            reassignment_rules_of(said),
             CheckLimits(limits.matches_max, limits.claims_in_flight_max),
             is_writable,
         )
         return ClaimService(
             checking,
             clock_of(self._settings),
-            ClaimLimits(limits.chunk_bytes_max, limits.upload_idle_s),
-            UkeLimits(),
+            ClaimLimits(limits.chunk_bytes_max, said.file_bytes_max, limits.upload_idle_s),
+            uke_limits_of(said),
         )
 
     async def serve(self, port: int, stop: asyncio.Event) -> None:

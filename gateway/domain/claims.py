@@ -9,11 +9,21 @@ from __future__ import annotations
 
 from datetime import date
 from enum import Enum, IntEnum
+from typing import Final
 
 from msgspec import Struct
 
 from gateway.domain.coverage import Sex
 from gateway.domain.identifiers import InsuredId
+from gateway.domain.period import is_later, parse_day
+
+FIRST_MONTH: Final = date(2021, 9, 1)
+"""The first service month with a check; before it SN, JD and MF do not count (2.1, 2.4)."""
+
+
+def is_month_checked(first_day: date) -> bool:
+    """Whether claims of the service month with this first day are checked."""
+    return not is_later(FIRST_MONTH, first_day)
 
 
 class CopayClass(Enum):
@@ -46,8 +56,8 @@ class Claim(Struct, frozen=True, kw_only=True):
 
     `month` is YYYYMM of the service month (診療年月). `insured_id` is what HO and SN say, its
     branch from SN; None if the claim has no insurer (公費 only) or one that is not identified
-    (不詳, 77777777: then `is_unidentified`). `points` and `counted_days` are HO's (合計点数,
-    診療実日数). `recorded_days` are the days of payer 1 that JD marks 1 or 2, in order; None
+    (不詳, 77777777: then `is_unidentified`). `points` are HO's (合計点数), or the first KO's
+    without HO. `recorded_days` are the days of payer 1 that JD marks 1 or 2, in order; None
     without JD. `detail_days` is the union of the details' days (算定日), in order.
     """
 
@@ -55,12 +65,10 @@ class Claim(Struct, frozen=True, kw_only=True):
     claim_type: str
     """レセプト種別, four digits."""
     month: str
-    name: str
     sex: Sex
     birth_date: date
     insured_id: InsuredId | None
     points: int
-    counted_days: int
     name_kana: str = ""
     is_unidentified: bool = False
     benefit_percent: int | None = None
@@ -73,3 +81,8 @@ class Claim(Struct, frozen=True, kw_only=True):
     """None without MF."""
     has_public_expense: bool = False
     """Whether a KO record is there (公費)."""
+
+    @property
+    def first_day(self) -> date:
+        """The first day of the service month."""
+        return parse_day(f"{self.month}01")

@@ -121,8 +121,14 @@ def copay_percent(patient_class: PatientClass, cover: Coverage) -> int | None:
 
 
 def limit_class_of(cover: Coverage, days: Sequence[date]) -> LimitClass | None:
-    """The income class of the limit certificates that hold on the days, if it is one on all."""
-    return _on_all(days, [(one.validity, one.limit_class) for one in cover.limits])
+    """
+    The income class of the limit certificates that hold on the days, if it is one on all.
+
+    オ of who is just above welfare (A06, 境) has the ceiling of オ (A05) and the same note on a
+    claim (区オ), so it reads as A05.
+    """
+    found = _on_all(days, [(one.validity, one.limit_class) for one in cover.limits])
+    return LimitClass.A05 if found is LimitClass.A06 else found
 
 
 def noted_limit_class(claim: Claim) -> LimitClass | None:

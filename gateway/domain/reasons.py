@@ -103,8 +103,8 @@ REASONS: Final[dict[str, Advice]] = {
     "MESSAGE_TOO_LARGE": advise(
         "電文が大きすぎます。",
         "The message is too large.",
-        "上限は設定の request_bytes_max・upload_bytes_max です。",
-        "See the limits request_bytes_max and upload_bytes_max.",
+        "上限は設定の request_bytes_max・upload_bytes_max・file_bytes_max です。",
+        "See the limits request_bytes_max, upload_bytes_max and file_bytes_max.",
     ),
     # Who may do what
     "CERTIFICATE_ROLE_UNKNOWN": advise(

@@ -57,8 +57,8 @@ CLAIM_REASONS: Final[dict[str, Advice]] = {
     "RECORDS_TOO_MANY": advise(
         "1件のレセプトのレコードが多すぎます。",
         "The claim has too many records.",
-        "上限は records_per_claim_max です。",
-        "See the limit records_per_claim_max.",
+        "上限は records_per_claim_max・claim_bytes_max です。",
+        "See the limits records_per_claim_max and claim_bytes_max.",
     ),
     "CLAIMS_TOO_MANY": advise(
         "ファイルのレセプトが多すぎます。分けて送ってください。",

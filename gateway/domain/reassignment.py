@@ -25,12 +25,16 @@ from gateway.domain.claim_person import (
     refs_of,
     visible_covers,
 )
-from gateway.domain.claims import Claim, PatientClass
+from gateway.domain.claims import Claim, PatientClass, is_month_checked
 from gateway.domain.coverage import Coverage, History, LossReason, VersionRef
 from gateway.domain.identifiers import InsurerKind, LookupKey, PersonKey
 from gateway.domain.patient_class import class_on_claim, class_under, copay_percent
 from gateway.domain.period import is_later
-from gateway.domain.reassignment_rules import ReassignmentRules, why_out_of_scope
+from gateway.domain.reassignment_rules import (
+    ReassignmentRules,
+    why_never_moved,
+    why_out_of_scope,
+)
 from gateway.domain.reassignment_words import Why
 
 __all__ = [
@@ -118,6 +122,12 @@ class _Case(NamedTuple):
     rules: ReassignmentRules
 
     @property
+    def branch(self) -> str | None:
+        """The branch on the claim."""
+        asked = self.claim.insured_id
+        return None if asked is None else asked.branch
+
+    @property
     def last_stated(self) -> Found:
         """The stated cover that began last."""
         return max(self.stated, key=lambda one: one.rank)
@@ -127,10 +137,24 @@ class _Case(NamedTuple):
         stated = self.stated[0].cover.insured_id.insurer_number
         return stated == other.cover.insured_id.insurer_number
 
+    def is_held_at_the_insurer(self, last: Found) -> bool:
+        """
+        Whether covers of the insurer on the claim hold on every day, a later number for earlier.
 
-def lookup_key_of(claim: Claim, rules: ReassignmentRules) -> LookupKey | None:
+        Those that began after `last` do not count: their days belong under a later number.
+        """
+        until = [
+            one
+            for one in (*self.stated, *self.others)
+            if self.is_same_insurer(one)
+            and not is_later(one.cover.period.start, last.cover.period.start)
+        ]
+        return all(_is_held(until, day) for day in self.days)
+
+
+def lookup_key_of(claim: Claim) -> LookupKey | None:
     """Under which key to look for people before deciding; None where nobody need be looked at."""
-    if claim.month < rules.first_month or claim.insured_id is None:
+    if not is_month_checked(claim.first_day) or claim.insured_id is None:
         return None
     return claim.insured_id.lookup_key
 
@@ -161,7 +185,7 @@ def decide(claim: Claim, people: Sequence[History], rules: ReassignmentRules) ->
     Returns:
         One of the five decisions, with why and the versions that decided.
     """
-    if claim.month < rules.first_month:
+    if not is_month_checked(claim.first_day):
         return Keep(why=Why.BEFORE_THE_CHECK)
     if claim.insured_id is None:
         if claim.is_unidentified:
@@ -175,7 +199,7 @@ def decide(claim: Claim, people: Sequence[History], rules: ReassignmentRules) ->
     days, are_known = _days_of_care(claim)
     case = _Case(claim, days, are_known, stated, _others(stated), rules)
     if all(_is_held(stated, day) for day in days):
-        return _kept(case, claim.insured_id.branch)
+        return _kept(case)
     return _not_kept(case)
 
 
@@ -209,7 +233,7 @@ def _is_held(covers: Iterable[Found], day: date) -> bool:
 # The stated cover holds throughout (step 4)
 
 
-def _kept(case: _Case, branch: str | None) -> Decision:
+def _kept(case: _Case) -> Decision:
     """Nothing changes but the family class or the branch, if either is wrong."""
     holding = [one for one in case.stated if any(map(one.cover.period.holds_on, case.days))]
     latest = max(holding, key=lambda one: one.rank)
@@ -224,7 +248,7 @@ def _kept(case: _Case, branch: str | None) -> Decision:
             decided_by=decided_by,
             people=people,
         )
-    right = cover.insured_id.branch
+    branch, right = case.branch, cover.insured_id.branch
     is_without = cover.insured_id.insurer_number.kind is InsurerKind.LATTER_STAGE_ELDERLY
     if right is None or right == branch or is_without:
         return Keep(why=Why.COVER_HOLDS, decided_by=decided_by, people=people)
@@ -237,10 +261,13 @@ def _right_family_class(case: _Case, cover: Coverage) -> PatientClass | None:
     The right 本人・家族 class, if the claim shows the other one.
 
     Employees' insurance only: the repair is known from its review body (claims-furikae.md 2.2),
-    and in national health insurance the class tells the householder, who is not registered.
+    and in national health insurance the class tells the householder, who is not registered. It
+    is 振替, so a claim out of its scope keeps its class (0 fact 5).
     """
     is_national = cover.insured_id.insurer_number.kind in _NATIONAL
     if is_national or not case.rules.is_family_class_repaired:
+        return None
+    if why_never_moved(case.claim, case.rules) is not None:
         return None
     said = class_on_claim(case.claim.claim_type)
     right = class_under(cover, case.claim.month, case.days)
@@ -254,6 +281,9 @@ def _right_family_class(case: _Case, cover: Coverage) -> PatientClass | None:
 def _not_kept(case: _Case) -> Decision:
     if _died_before_care(case):
         return _as_written(case, Why.DIED_BEFORE_CARE)
+    is_used = any(_is_held(case.stated, day) for day in case.days)
+    if is_used and case.is_held_at_the_insurer(case.last_stated):
+        return _kept(case)
     targets = [one for one in case.others if _takes_all(case, one)]
     if not targets:
         return _as_written(case, _why_nowhere(case))
@@ -279,17 +309,18 @@ def _takes_all(case: _Case, other: Found) -> bool:
     """
     Whether a cover may take the whole claim.
 
-    It must hold on every day, and the stated one on none. A cover of the same insurer also takes
-    the days of the stated one: a changed number goes on one claim under the new one (2.2).
-    Medical assistance is no insurance.
+    It must hold on every day; that the stated one held on some does not keep the claim, for the
+    rule of February 2022 protects covers that hold throughout (2.4 steps 4 and 7). A number of
+    the same insurer also takes the days of those before it: a changed number goes on one claim
+    under the last one used (2.2). Medical assistance is no insurance.
     """
+    period = other.cover.period
     if other.cover.insured_id.insurer_number.is_medical_assistance:
         return False
     if case.is_same_insurer(other):
-        return all(_is_held((*case.stated, other), day) for day in case.days)
-    return all(
-        other.cover.period.holds_on(day) and not _is_held(case.stated, day) for day in case.days
-    )
+        is_used = any(map(period.holds_on, case.days))
+        return is_used and case.is_held_at_the_insurer(other)
+    return all(map(period.holds_on, case.days))
 
 
 def _why_nowhere(case: _Case) -> Why:

@@ -34,8 +34,6 @@ class ReassignmentRules:
     """
 
     version: str = "2025-04"
-    first_month: str = "202109"
-    """The first service month (診療年月) that is checked, YYYYMM."""
     is_public_expense_moved: bool = True
     """
     Claims with public expense (公費) move like others. Excluded for certain only until about
@@ -53,7 +51,7 @@ class ReassignmentRules:
     is_ratio_change_moved: bool = False
     """The institution collected the old copayment already (2.2, concluded)."""
     is_family_class_repaired: bool = True
-    """A wrong 本人・家族 class is corrected by 振替, the insurer stays (2.2)."""
+    """A wrong 本人・家族 class is corrected by 振替, if the claim is in its scope (2.2)."""
 
     def points_without_copay_max(self, patient_class: PatientClass) -> int:
         """How many points a claim of a class may have without MF."""
@@ -68,6 +66,16 @@ class ReassignmentRules:
                 return self.latter_stage_points_max
             case PatientClass.PUBLIC_EXPENSE_ONLY:
                 return 0
+
+
+def why_never_moved(claim: Claim, rules: ReassignmentRules) -> Why | None:
+    """What keeps a claim from any 振替, whatever cover it would go to; None if nothing does."""
+    if claim.has_public_expense and not rules.is_public_expense_moved:
+        return Why.PUBLIC_EXPENSE
+    on_claim = class_on_claim(claim.claim_type)
+    if claim.copay is None and claim.points > rules.points_without_copay_max(on_claim):
+        return Why.COPAY_RECORD_MISSING
+    return None
 
 
 def why_out_of_scope(
@@ -87,17 +95,14 @@ def why_out_of_scope(
     """
     if new.card_classification is CardClassification.SPECIAL_REIMBURSEMENT:
         return Why.NOT_IN_KIND
-    if claim.has_public_expense and not rules.is_public_expense_moved:
-        return Why.PUBLIC_EXPENSE
-    on_claim = class_on_claim(claim.claim_type)
-    if claim.copay is None and claim.points > rules.points_without_copay_max(on_claim):
-        return Why.COPAY_RECORD_MISSING
+    if (why := why_never_moved(claim, rules)) is not None:
+        return why
     if (why := _why_high_cost_stays(claim, old, new, days, rules)) is not None:
         return why
     under_new = class_under(new, claim.month, days)
     if under_new is None:
         return Why.CLASS_UNKNOWN
-    before = copay_percent(on_claim, old)
+    before = copay_percent(class_on_claim(claim.claim_type), old)
     if claim.benefit_percent is not None:
         before = 100 - claim.benefit_percent
     after = copay_percent(under_new, new)

@@ -40,8 +40,8 @@ class Why(Enum):
     )
     # 04: the claim goes to another cover
     OTHER_COVER_HOLDS = Explanation(
-        "レセプト記載の資格は受診日に有効でなく、別の資格が受診日のすべてで有効です。",
-        "The cover on the claim does not hold; another one holds on every day of care.",
+        "レセプト記載の資格が有効でない受診日があり、別の資格が受診日のすべてで有効です。",
+        "The cover on the claim does not hold on every day of care; another one does.",
     )
     NUMBER_CHANGED = Explanation(
         "同じ保険者の中で記号・番号が変わったため、新しい記号・番号で請求します。",

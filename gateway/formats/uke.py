@@ -53,7 +53,6 @@ MOVED_CODES: Final = frozenset({"04", "05", "11", "12"})
 """確認区分 of claims the review body moved or split; their files have 0 and 0 in GO."""
 
 _MOVED_CELLS: Final = frozenset((code,) for code in MOVED_CODES)
-_IR_PAYER: Final = place_of("IR", "審査支払機関")
 _IR_CODE: Final = slice(place_of("IR", "都道府県"), place_of("IR", "医療機関コード") + 1)
 _IR_MONTH: Final = place_of("IR", "請求年月")
 _GO_CLAIMS: Final = place_of("GO", "総件数")
@@ -65,12 +64,14 @@ class UkeLimits:
     """
     How much of a file is kept at a time, and how much is told.
 
-    Beyond `records_per_claim_max` records a claim's records are dropped, beyond `claims_max`
-    claims the rest of the claims; each is an error. Errors beyond theirs are not told.
+    Beyond `records_per_claim_max` records or `claim_bytes_max` bytes, line ends included, a
+    claim's records are dropped, beyond `claims_max` claims the rest of the claims; each is an
+    error. Errors beyond theirs are not told. Reading takes up to some 25 times a claim's bytes.
     """
 
     record_bytes_max: int = 4_096
-    records_per_claim_max: int = 10_000
+    records_per_claim_max: int = 5_000
+    claim_bytes_max: int = 2 * 1024**2
     claims_max: int = 999_999
     errors_per_claim_max: int = 100
     file_errors_max: int = 1_000
@@ -87,12 +88,15 @@ class _OpenClaim:
 
     def __init__(self, limits: UkeLimits) -> None:
         self._limits = limits
+        self._bytes = 0
         self.records: list[Record] = []
         self.errors: list[UkeError] = []
         self.is_whole = True
 
     def add(self, record: Record, errors: list[UkeError]) -> None:
-        if len(self.records) < self._limits.records_per_claim_max:
+        self._bytes += len(record.raw) + len(LINE_END)
+        is_too_large = self._bytes > self._limits.claim_bytes_max
+        if len(self.records) < self._limits.records_per_claim_max and not is_too_large:
             self.records.append(record)
             self.wrong(errors)
         else:
@@ -268,7 +272,7 @@ class UkeReader:
         except Refusal as refusal:
             self._wrong("IR", refusal.reason, "医療機関コード")
             return
-        self._items.append(UkeHeader(record, code, fields[_IR_MONTH], fields[_IR_PAYER]))
+        self._items.append(UkeHeader(record, code, fields[_IR_MONTH]))
 
     def _begin(self, record: Record, errors: list[UkeError]) -> None:
         if self._is_over:

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
-from gateway.domain.claims import Claim, CopayClass, PatientClass
+from gateway.domain.claims import Claim, CopayClass, PatientClass, is_month_checked
 from gateway.domain.coverage import Sex
 from gateway.domain.errors import Refusal
 from gateway.domain.identifiers import InsuredId
 from gateway.domain.patient_class import class_on_claim
-from gateway.domain.period import is_later, month_end, parse_day
+from gateway.domain.period import month_end, parse_day
 from gateway.formats.uke_records import Record, UkeError
 from gateway.formats.uke_tables import (
     DAYS_IN_ROW,
@@ -36,9 +36,6 @@ INSURANCE: Final = "1"
 UNIDENTIFIED: Final = frozenset({"77777777", "77777779"})
 """Insurer numbers that say 不詳; the second one for software that wants a check digit."""
 
-LAST_DAY_WITHOUT_CHECK: Final = date(2021, 8, 31)
-"""In claims of months up to this day SN, JD and MF are skipped."""
-
 IDENTITY_CHARACTERS_MAX: Final = 19
 """Symbol and number together, in either width."""
 
@@ -50,7 +47,6 @@ _CLAIM_TYPE: Final = re.compile("1(?:2[1-4][12]|[14][1-5][0-9]|3[1-5][7890])")
 
 RE_TYPE: Final = place_of("RE", "レセプト種別")
 RE_MONTH: Final = place_of("RE", "診療年月")
-RE_NAME: Final = place_of("RE", "氏名")
 RE_SEX: Final = place_of("RE", "男女区分")
 RE_BIRTH: Final = place_of("RE", "生年月日")
 RE_BENEFIT: Final = place_of("RE", "給付割合")
@@ -65,9 +61,7 @@ PAYER: Final = 1
 """Where SN and JD have 負担者種別, and MF its class."""
 
 _DETAIL_MARK: Final = 1
-_COUNTS: Final = {
-    kind: (place_of(kind, "診療実日数"), place_of(kind, "合計点数")) for kind in ("HO", "KO")
-}
+_POINTS: Final = {kind: place_of(kind, "合計点数") for kind in ("HO", "KO")}
 _IDENTITY_FIELDS: Final = {
     "insurer_number": ("HO", "保険者番号"),
     "symbol": ("HO", "記号"),
@@ -98,11 +92,11 @@ def first(records: Iterable[Record], kind: str, payer: str = "") -> Record | Non
 
 def payment_of(records: Sequence[Record]) -> Payment:
     """Count a claim as GO does: the points are HO's or, without HO, the first KO's."""
-    payers = [record for record in records if record.kind in _COUNTS]
+    payers = [record for record in records if record.kind in _POINTS]
     if not payers:
         return Payment(0, 0)
     fields = (first(payers, "HO") or payers[0]).fields
-    place = _COUNTS[fields[0]][1]
+    place = _POINTS[fields[0]]
     text = fields[place] if len(fields) > place else "?"
     points = int(text or 0) if re.fullmatch("[0-9]{0,8}", text) else None
     return Payment(len(payers), points)
@@ -168,7 +162,7 @@ def claim_of(records: Sequence[Record]) -> tuple[Claim | None, list[UkeError]]:
     patient = patient_class_of(head.fields[RE_TYPE])
     errors = [] if patient else [UkeError(head.line_number, "RE", "レセプト種別", "CODE_UNKNOWN")]
     month = parse_day(f"{head.fields[RE_MONTH]}01")
-    is_checked = is_later(month, LAST_DAY_WITHOUT_CHECK)
+    is_checked = is_month_checked(month)
     said = [record for record in records if is_checked or record.kind not in ("SN", "JD", "MF")]
     insured_id, is_unidentified = _insured(said, errors)
     treated = _treated(said, month, errors)
@@ -178,19 +172,16 @@ def claim_of(records: Sequence[Record]) -> tuple[Claim | None, list[UkeError]]:
     copay = first(said, "MF")
     payer = first(said, "HO") or first(said, "KO")
     assert payer is not None
-    days, points = (int(payer.fields[place] or 0) for place in _COUNTS[payer.kind])
     fields = head.fields
     notes = fields[RE_NOTES]
     claim = Claim(
         number=int(fields[1]),
         claim_type=fields[RE_TYPE],
         month=fields[RE_MONTH],
-        name=fields[RE_NAME],
         sex=Sex(int(fields[RE_SEX])),
         birth_date=parse_day(fields[RE_BIRTH]),
         insured_id=insured_id,
-        points=points,
-        counted_days=days,
+        points=int(payer.fields[_POINTS[payer.kind]] or 0),
         name_kana=fields[RE_KANA],
         is_unidentified=is_unidentified,
         benefit_percent=int(fields[RE_BENEFIT]) if fields[RE_BENEFIT] else None,

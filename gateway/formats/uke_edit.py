@@ -16,7 +16,7 @@ from typing import Final
 
 from gateway.domain.claims import PatientClass
 from gateway.domain.errors import InvalidInput
-from gateway.domain.identifiers import InsuredId, InsurerKind
+from gateway.domain.identifiers import InsuredId, InsurerKind, match_text
 from gateway.formats.text import UNMAPPABLE, is_in_code_page, legible
 from gateway.formats.uke_claim import (
     HO_INSURER,
@@ -42,6 +42,10 @@ BRANCH_FOUND: Final = "09"
 
 _FIRST_PUBLIC: Final = "2"
 _LAST_VOLUME: Final = "99"
+_ONLY_VOLUME: Final = "00"
+_IR_VOLUME: Final = place_of("IR", "マルチボリューム識別情報")
+_ORDINARY: Final = "1"
+_RETIREES: Final = "4"
 _SN_INSURER: Final = place_of("SN", "保険者番号等（資格確認）")
 _SN_SYMBOL: Final = place_of("SN", "記号（資格確認）")
 _SN_NUMBER: Final = place_of("SN", "番号（資格確認）")
@@ -100,7 +104,8 @@ def moved(claim: UkeClaim, to: CheckedIdentity) -> bytes:
     Spell a claim for the insurer it is moved to (振替), code 04.
 
     HO, the claim type, the benefit and the insurer's SN say the new identity. Symbol and number
-    are as wide as the claim's were; both become full width if one cannot be written in half.
+    that already stand on the claim keep its spelling; others are as wide as the claim's were, and
+    both become full width if one cannot be written in half.
 
     Raises:
         InvalidInput: `TOO_LONG` or `FORMAT_WRONG` with the column, for a symbol or number a claim
@@ -155,10 +160,17 @@ def _changed(record: Record, cells: Mapping[int, str]) -> bytes:
 
 
 def _written(insured_id: InsuredId, insurer: Record) -> tuple[str, str]:
-    """Symbol and number in one width: that of the claim's own, or full if half cannot hold them."""
+    """
+    Symbol and number: as they stand on the claim, if they mean the same.
+
+    Else in one width: that of the claim's own, or full if half cannot hold them.
+    """
     texts = (insured_id.symbol, insured_id.number)
+    said = (insurer.fields[HO_SYMBOL], insurer.fields[HO_NUMBER])
+    if all(match_text(old) == match_text(new) for old, new in zip(said, texts, strict=True)):
+        return said
     narrow = tuple(text.translate(_NARROW) for text in texts)
-    was_half = all(_HALF.fullmatch(insurer.fields[place]) for place in (HO_SYMBOL, HO_NUMBER))
+    was_half = all(map(_HALF.fullmatch, said))
     if not (was_half and all(map(_HALF.fullmatch, narrow))):
         narrow = tuple(map(_widened, texts))
     symbol, number = narrow
@@ -186,11 +198,12 @@ def file_of(
     header: UkeHeader, claims: Iterable[bytes], *, claim_count: int, points: int
 ) -> Iterator[bytes]:
     """
-    Write a file: IR as it came, the claims, GO and the end mark.
+    Write a file: IR as it came but for its volume, the claims, GO and the end mark.
 
+    The file is whole in itself, whichever volume (マルチボリューム) it was made of.
     `claim_count` and `points` are those of `totals_of`; both 0 for claims that were moved.
     """
-    yield header.record.raw + LINE_END
+    yield _changed(header.record, {_IR_VOLUME: _ONLY_VOLUME}) + LINE_END
     yield from claims
     yield f"GO,{claim_count},{points},{_LAST_VOLUME}".encode("ascii") + LINE_END
     yield b"\x1a"
@@ -211,12 +224,12 @@ def totals_of(claims: Iterable[UkeClaim]) -> tuple[int, int]:
     return count, points
 
 
-def claim_type_for(claim_type: str, to: PatientClass) -> str:
+def claim_type_for(claim_type: str, to: PatientClass, kind: InsurerKind) -> str:
     """
-    The claim type (レセプト種別) for another class of patient.
+    The claim type (レセプト種別) for another class of patient, at an insurer of a kind.
 
-    In or out of hospital stays, and so does how many public payers there are. Insurance that is
-    not for the latter-stage elderly stays ordinary (1) or retirees' (4).
+    In or out of hospital stays, and so does how many public payers there are. Only national
+    insurance for retirees (67) has the retirees' types (14xx).
     """
     assert patient_class_of(claim_type) is not None, "a claim type that exists"
     place, scheme, payers, last = tuple(claim_type)
@@ -226,4 +239,5 @@ def claim_type_for(claim_type: str, to: PatientClass) -> str:
         return f"{place}{PUBLIC_ONLY}{max(public, 1)}{digit}"
     if to in _LATTER:
         return f"{place}{LATTER_STAGE}{public + 1}{digit}"
-    return f"{place}{scheme if scheme == '4' else '1'}{public + 1}{digit}"
+    scheme = _RETIREES if kind is InsurerKind.NATIONAL_RETIREE else _ORDINARY
+    return f"{place}{scheme}{public + 1}{digit}"

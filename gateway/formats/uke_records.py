@@ -64,16 +64,11 @@ class UkeError(NamedTuple):
 
 @dataclass(frozen=True)
 class UkeHeader:
-    """
-    Who sends the file (IR): ten digits of the institution, the month billed, the review body.
-
-    `payer` is 1 for 支払基金, 2 for 国保連. `billing_month` is YYYYMM.
-    """
+    """Who sends the file (IR): ten digits of the institution, and the month billed, YYYYMM."""
 
     record: Record
     institution_code: str
     billing_month: str
-    payer: str
 
 
 @dataclass(frozen=True)

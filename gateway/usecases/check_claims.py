@@ -137,7 +137,7 @@ class Checking(Generic[Item]):
         return Checked(item, decision, record_id)
 
     async def _decided(self, claim: Claim) -> Decision:
-        key = lookup_key_of(claim, self.rules)
+        key = lookup_key_of(claim)
         if key is None:
             return decide(claim, (), self.rules)
         try:

@@ -62,7 +62,8 @@ class ClaimServiceServicer(object):
 
         Refuses with INVALID_ARGUMENT (MESSAGE_MALFORMED, FIELD_REQUIRED if the stream ends or falls
         silent without `finish`), PERMISSION_DENIED (ROLE_NOT_ALLOWED or a reason of the purpose check),
-        RESOURCE_EXHAUSTED (MESSAGE_TOO_LARGE for a chunk), UNAVAILABLE (STORE_UNAVAILABLE).
+        RESOURCE_EXHAUSTED (MESSAGE_TOO_LARGE for a chunk or the whole file), UNAVAILABLE
+        (STORE_UNAVAILABLE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

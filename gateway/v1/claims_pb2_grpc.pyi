@@ -47,7 +47,8 @@ class ClaimServiceStub:
 
     Refuses with INVALID_ARGUMENT (MESSAGE_MALFORMED, FIELD_REQUIRED if the stream ends or falls
     silent without `finish`), PERMISSION_DENIED (ROLE_NOT_ALLOWED or a reason of the purpose check),
-    RESOURCE_EXHAUSTED (MESSAGE_TOO_LARGE for a chunk), UNAVAILABLE (STORE_UNAVAILABLE).
+    RESOURCE_EXHAUSTED (MESSAGE_TOO_LARGE for a chunk or the whole file), UNAVAILABLE
+    (STORE_UNAVAILABLE).
     """
 
 @_typing.type_check_only
@@ -69,7 +70,8 @@ class ClaimServiceAsyncStub(ClaimServiceStub):
 
     Refuses with INVALID_ARGUMENT (MESSAGE_MALFORMED, FIELD_REQUIRED if the stream ends or falls
     silent without `finish`), PERMISSION_DENIED (ROLE_NOT_ALLOWED or a reason of the purpose check),
-    RESOURCE_EXHAUSTED (MESSAGE_TOO_LARGE for a chunk), UNAVAILABLE (STORE_UNAVAILABLE).
+    RESOURCE_EXHAUSTED (MESSAGE_TOO_LARGE for a chunk or the whole file), UNAVAILABLE
+    (STORE_UNAVAILABLE).
     """
 
 class ClaimServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -94,7 +96,8 @@ class ClaimServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Refuses with INVALID_ARGUMENT (MESSAGE_MALFORMED, FIELD_REQUIRED if the stream ends or falls
         silent without `finish`), PERMISSION_DENIED (ROLE_NOT_ALLOWED or a reason of the purpose check),
-        RESOURCE_EXHAUSTED (MESSAGE_TOO_LARGE for a chunk), UNAVAILABLE (STORE_UNAVAILABLE).
+        RESOURCE_EXHAUSTED (MESSAGE_TOO_LARGE for a chunk or the whole file), UNAVAILABLE
+        (STORE_UNAVAILABLE).
         """
 
 def add_ClaimServiceServicer_to_server(servicer: ClaimServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

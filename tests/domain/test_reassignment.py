@@ -83,11 +83,9 @@ def claim(of: InsuredId | None = insured(), **items: Any) -> Claim:  # noqa: B00
         "number": 1,
         "claim_type": SELF_TYPE,
         "month": "202604",
-        "name": "見本　甲",
         "sex": Sex.FEMALE,
         "birth_date": BORN,
         "points": 1_000,
-        "counted_days": 2,
         "recorded_days": (EARLY, MIDDLE),
         "copay": CopayClass.ORDINARY,
     }
@@ -120,6 +118,12 @@ def twin(branch: str, sex: Sex, kana: str = "") -> History:
 RUNNING = person(own(LAST_YEAR))
 LOST = person(own(LAST_YEAR, FIRST))
 MOVED_ON = moved_on()
+THREE_NUMBERS = person(
+    own(LAST_YEAR, EARLY),
+    own(EARLY, MIDDLE, of=insured(number="8")),
+    own(MIDDLE, of=insured(number="9")),
+)
+"""Who had three numbers at one insurer within the month."""
 OLD = date(1953, 6, 10)
 """Of 72 years."""
 
@@ -237,6 +241,28 @@ def row(
             Why.COVER_HOLDS,
             replace(RULES, is_family_class_repaired=False),
         ),
+        row(
+            "finding-3-new-number-already-on-the-claim",
+            claim(insured(number="8")),
+            [moved_on(own(LAST_YEAR, MIDDLE), own(MIDDLE, of=insured(number="8")))],
+            "02",
+            Why.COVER_HOLDS,
+        ),
+        row(
+            "finding-17-family-class-without-a-copay-record",
+            claim(claim_type=FAMILY_TYPE, copay=None, points=11_801),
+            [RUNNING],
+            "02",
+            Why.COVER_HOLDS,
+        ),
+        row(
+            "finding-17-family-class-with-public-expense",
+            claim(claim_type=FAMILY_TYPE, has_public_expense=True),
+            [RUNNING],
+            "02",
+            Why.COVER_HOLDS,
+            replace(RULES, is_public_expense_moved=False),
+        ),
         # 03 the person cannot be told
         row("unidentified", claim(None, is_unidentified=True), [], "03", Why.NOT_IDENTIFIED),
         row("nobody", claim(), [], "03", Why.NOBODY_MATCHES),
@@ -348,6 +374,41 @@ def row(
             [moved_on(own(LAST_YEAR, MIDDLE), own(MIDDLE, of=insured(number="8")))],
             "04",
             Why.NUMBER_CHANGED,
+        ),
+        row(
+            "finding-3-last-of-three-numbers",
+            claim(),
+            [THREE_NUMBERS],
+            "04",
+            Why.NUMBER_CHANGED,
+        ),
+        row(
+            "finding-3-second-of-three-numbers",
+            claim(insured(number="8")),
+            [THREE_NUMBERS],
+            "04",
+            Why.NUMBER_CHANGED,
+        ),
+        row(
+            "finding-3-all-days-under-the-number-before",
+            claim(insured(number="8")),
+            [moved_on(own(LAST_YEAR, NEXT), own(NEXT, of=insured(number="8")))],
+            "04",
+            Why.NUMBER_CHANGED,
+        ),
+        row(
+            "finding-16-stated-holds-on-some-days-and-another-on-all",
+            claim(),
+            [moved_on(own(LAST_YEAR, date(2026, 4, 10)))],
+            "04",
+            Why.OTHER_COVER_HOLDS,
+        ),
+        row(
+            "finding-18-low-income-just-above-welfare",
+            claim(copay=CopayClass.HIGH_COST, special_notes=("30",)),
+            [moved_on(new=own(FIRST, of=NEW_CARD, **limited(LimitClass.A06)))],
+            "04",
+            Why.OTHER_COVER_HOLDS,
         ),
         row(
             "family-class",
@@ -680,6 +741,24 @@ def test_moved_claim_names_the_new_cover_its_class_and_its_benefit() -> None:
     assert ((old, new), (key("person"),)) == (decision.decided_by, decision.people)
 
 
+def test_one_claim_goes_on_under_the_newest_number_never_back() -> None:
+    """Finding 3: of numbers of one insurer the claim takes the last that was used (2.2)."""
+    days = (date(2026, 4, 3), date(2026, 4, 7), MIDDLE)
+    targets = [
+        decision.to.insured_id.number if isinstance(decision, Reassign) else decision.why.name
+        for number in ("1", "8", "9")
+        for used in (days, days[:2], days[:1])
+        for decision in [
+            decide(claim(insured(number=number), recorded_days=used), [THREE_NUMBERS], RULES)
+        ]
+    ]
+    assert targets == [
+        *("9", "8", "COVER_HOLDS"),
+        *("9", "COVER_HOLDS", "1"),
+        *("COVER_HOLDS", "8", "1"),
+    ]
+
+
 def test_moved_claim_of_employees_insurance_shows_no_benefit() -> None:
     """給付割合 is of national health insurance only."""
     asked = claim(insured(NATIONAL, "9", "01"), benefit_percent=70)
@@ -823,9 +902,9 @@ def test_class_that_changes_between_days_is_not_known() -> None:
 def test_nobody_is_looked_for_without_an_insurer_or_before_the_check() -> None:
     """No look where nothing can come of it; else the key of the number on the claim."""
     assert [None, None, insured().lookup_key] == [
-        lookup_key_of(claim(None), RULES),
-        lookup_key_of(claim(month="202108"), RULES),
-        lookup_key_of(claim(), RULES),
+        lookup_key_of(claim(None)),
+        lookup_key_of(claim(month="202108")),
+        lookup_key_of(claim()),
     ]
 
 

@@ -22,6 +22,7 @@ from gateway.app.claims import ClaimsChecked, check_file, table_of
 from gateway.app.clock import real_clock
 from gateway.config import Tls
 from gateway.domain.coverage import Coverage, Relationship, Sex
+from gateway.domain.errors import InvalidInput, TooMuch, Unavailable
 from gateway.domain.identifiers import EnrolleeKey, InsuredId
 from gateway.domain.period import Instant, tokyo_time
 from gateway.domain.purpose import Role
@@ -35,6 +36,7 @@ from gateway.policy import published_policy
 from gateway.store.memory import MemoryAccesses, MemoryStore
 from gateway.store.port import Batch, NewLink, NewVersion, UploadKey
 from gateway.usecases.check_claims import Checking, CheckLimits
+from gateway.usecases.context import Caller, Context
 from gateway.usecases.door import Door
 from gateway.v1 import claims_pb2 as pb
 from gateway.v1.claims_pb2_grpc import ClaimServiceStub
@@ -44,6 +46,7 @@ NOW = Instant(1_777_766_400_000_000)
 TODAY = tokyo_time(real_clock())
 """Certificates live by the real clock, which TLS looks at."""
 CHUNK_BYTES_MAX = 100_000
+FILE_BYTES_MAX = 100_000_000
 IDLE_S = 0.5
 LAST_YEAR, FIRST = date(2025, 4, 1), date(2026, 4, 1)
 CODES = {Role.INSTITUTION: "1319999999", Role.INSURER: SOCIETY}
@@ -112,21 +115,25 @@ class Stand:
     server: RpcServer | None = None
     port: int = 0
 
-    async def start(self) -> None:
-        """Serve."""
-        policy = published_policy()
-        service = ClaimService(
+    def service(self, file_bytes_max: int) -> ClaimService:
+        """What is under test."""
+        return ClaimService(
             Checking(
                 self.store,
-                Door(policy, self.accesses),
+                Door(published_policy(), self.accesses),
                 ReassignmentRules(),
                 CheckLimits(16, 8),
                 is_writable,
             ),
             lambda: NOW,
-            ClaimLimits(CHUNK_BYTES_MAX, IDLE_S),
+            ClaimLimits(CHUNK_BYTES_MAX, file_bytes_max, IDLE_S),
             UkeLimits(),
         )
+
+    async def start(self) -> None:
+        """Serve."""
+        policy = published_policy()
+        service = self.service(FILE_BYTES_MAX)
         front = Front(
             CertificateIdentity(self.credentials.revocations),
             self.accesses,
@@ -309,8 +316,11 @@ async def test_moved_claim_keeps_what_is_not_identity(stand: Stand) -> None:
     )
     assert after.insured_id == NEW_CARD
     assert after.benefit_percent == 70
-    for kept in ("points", "counted_days", "name", "birth_date", "recorded_days", "detail_days"):
+    for kept in ("points", "birth_date", "recorded_days", "detail_days"):
         assert getattr(before, kept) == getattr(after, kept)
+    old, new = (data.split(b"\r\n")[:2] for data in (CLAIMS[2], told.records))
+    assert old[0].split(b",")[4] == new[0].split(b",")[4]
+    assert old[1].split(b",")[4:] == new[1].split(b",")[4:]
 
 
 async def test_every_decided_claim_has_its_access_record(stand: Stand) -> None:
@@ -396,6 +406,62 @@ async def test_silent_sender_is_refused(stand: Stand) -> None:
             async for _ in ClaimServiceStub(channel).CheckClaims(requests(), timeout=10):
                 pass
     assert grpc.StatusCode.INVALID_ARGUMENT is seen.value.code()
+
+
+CONTEXT = Context(Caller(Role.REVIEW_BODY, "party-1"), NOW, "gateway.v1.ClaimService/CheckClaims")
+
+
+async def endless(data: bytes) -> AsyncIterator[bytes]:
+    """Chunks that never end."""
+    while True:
+        await asyncio.sleep(0.001)
+        yield chunk(data).SerializeToString()
+
+
+@pytest.mark.parametrize("data", [b"x" * 1_000, b"\x1a\r\n", b"RE,1\r\n"])
+async def test_bytes_of_a_file_are_bounded(stand: Stand, data: bytes) -> None:
+    """Finding 23: a stream ends in time, also one of which nothing comes any more."""
+    with pytest.raises(TooMuch, match="MESSAGE_TOO_LARGE"):
+        async for _ in stand.service(5_000).check_claims(endless(data), CONTEXT):
+            pass
+
+
+async def test_empty_chunks_are_silence(stand: Stand) -> None:
+    """Finding 23: who sends empty chunks is not kept waiting for longer than who sends none."""
+    with pytest.raises(InvalidInput, match="FIELD_REQUIRED"):
+        async for _ in stand.service(5_000).check_claims(endless(b""), CONTEXT):
+            pass
+
+
+async def test_empty_chunk_does_no_harm(stand: Stand) -> None:
+    """A file may be sent with empty chunks in it."""
+    whole = await stand.ask(chunk(FILE), FINISH)
+    stand.accesses.records.clear()
+    assert whole == await stand.ask(chunk(b""), chunk(FILE), chunk(b""), FINISH)
+
+
+async def test_retirees_claim_gets_the_type_of_its_new_insurer(stand: Stand) -> None:
+    """Finding 8: moved away from insurance for retirees (67), a claim is no longer 14xx."""
+    old, new = card("５", insurer="67138016"), card("６", insurer="01130012")
+    await stand.register("retired", own(old, LAST_YEAR, FIRST), own(new, FIRST))
+
+    data = claim(1, old, f2=1412, f7=70)
+    (told,) = outcomes(await stand.ask(chunk(file([data], 100)), FINISH))
+
+    assert (told.check_code, told.insurer_number) == ("04", "01130012")
+    assert told.records.startswith(b"RE,1,1112,")
+
+
+async def test_class_is_corrected_whatever_the_registered_spelling(stand: Stand) -> None:
+    """Finding 4: the insurer stays, so its symbol need not be spelled anew."""
+    registered = InsuredId.parse(SOCIETY, "12\N{HYPHEN BULLET}3", "5", "01")
+    await stand.register("hyphen", own(registered, LAST_YEAR))
+
+    data = claim(1, InsuredId.parse(SOCIETY, "12-3", "5", "01"), f2=1116)
+    (told,) = outcomes(await stand.ask(chunk(file([data], 100)), FINISH))
+
+    assert (told.check_code, told.reason) == ("04", "FAMILY_CLASS_WRONG")
+    assert f"HO,{SOCIETY},12-3,5,".encode() in told.records
 
 
 async def test_empty_message_within_a_file_is_refused(stand: Stand) -> None:
@@ -560,6 +626,131 @@ async def test_command_gives_the_gateways_sentence(stand: Stand, tmp_path: Path)
     checked = await check_file(source, tmp_path / "out", stand.folder)
     assert checked.refusal
     assert not (tmp_path / "out").exists()
+
+
+async def test_command_says_that_the_file_cannot_be_read(stand: Stand, tmp_path: Path) -> None:
+    """Finding 5: an error while reading names the file read, not the folder written."""
+    source = Path("/proc/self/mem")
+
+    checked = await check_file(source, tmp_path / "out", stand.folder)
+
+    assert checked.refusal.startswith(f"{source} cannot be read: ")
+    assert names_in(tmp_path) == ["sandbox"]
+
+
+async def test_command_says_that_the_file_cannot_be_opened(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Finding 5: neither does an error while opening it."""
+    source = tmp_path / "RECEIPTC.UKE"
+    source.write_bytes(FILE)
+    usual = Path.open
+
+    def refusing(path: Path, *said: Any, **more: Any) -> Any:
+        if path == source:
+            raise PermissionError(13, "Permission denied")
+        return usual(path, *said, **more)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    checked = await check_file(source, tmp_path / "out", stand.folder)
+
+    assert checked.refusal == f"{source} cannot be read: Permission denied."
+    assert names_in(tmp_path) == ["RECEIPTC.UKE", "sandbox"]
+
+
+GONE = "The gateway went away before it had checked the whole file; nothing was written."
+
+
+async def until_it_checks(stand: Stand, checking: asyncio.Task[ClaimsChecked]) -> None:
+    """Wait until a hundred claims of a file are checked and more are to come."""
+    while len(stand.accesses.records) < 100:
+        done, _ = await asyncio.wait({checking}, timeout=0.01)
+        assert not done
+
+
+async def test_command_says_that_the_gateway_went_away(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Finding 6: a gateway that ends in the middle is one plain sentence, and nothing is left."""
+    monkeypatch.setattr("gateway.app.claims.CHUNK_BYTES", 64 * 1024)
+    source = tmp_path / "RECEIPTC.UKE"
+    source.write_bytes(file([claim(number, HELD) for number in range(1, 20_001)], 2_000_000))
+
+    checking = asyncio.create_task(check_file(source, tmp_path / "out", stand.folder))
+    await until_it_checks(stand, checking)
+    assert stand.server is not None
+    await stand.server.server.stop(0)
+
+    assert (await checking).refusal == GONE
+    assert names_in(tmp_path) == ["RECEIPTC.UKE", "sandbox"]
+
+
+async def test_command_gives_the_sentence_of_a_gateway_without_its_store(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Finding 6: a gateway that answers that it cannot has not gone away."""
+
+    async def away(*_: object) -> None:
+        raise Unavailable("STORE_UNAVAILABLE")
+
+    monkeypatch.setattr(stand.store, "matching", away)
+    source = tmp_path / "RECEIPTC.UKE"
+    source.write_bytes(FILE)
+
+    checked = await check_file(source, tmp_path / "out", stand.folder)
+
+    assert checked.refusal not in ("", GONE)
+
+
+async def test_command_does_not_wait_for_a_gateway_that_hangs(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Finding 23: a gateway that falls silent without closing is given up."""
+    monkeypatch.setattr("gateway.app.claims.SILENCE_S_MAX", 0.5)
+
+    async def hanging(*_: object) -> None:
+        await asyncio.sleep(20)
+
+    monkeypatch.setattr(stand.store, "matching", hanging)
+    source = tmp_path / "RECEIPTC.UKE"
+    source.write_bytes(FILE)
+
+    async with asyncio.timeout(10):
+        checked = await check_file(source, tmp_path / "out", stand.folder)
+
+    assert checked.refusal == GONE
+    assert names_in(tmp_path) == ["RECEIPTC.UKE", "sandbox"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"address": "a", "certificates": {}}', "\xff"])
+async def test_command_says_that_the_description_is_broken(
+    stand: Stand, tmp_path: Path, text: str
+) -> None:
+    """Finding 6: a sandbox.json that says something else is one sentence."""
+    source = tmp_path / "RECEIPTC.UKE"
+    source.write_bytes(FILE)
+    (stand.folder / "sandbox.json").write_text(text, "latin-1")
+
+    checked = await check_file(source, tmp_path / "out", stand.folder)
+
+    assert checked.refusal == f"{stand.folder}/sandbox.json cannot be read."
+
+
+@pytest.mark.parametrize("what", ["no sandbox", "no header", "there is one already"])
+async def test_command_leaves_no_folder_it_made(stand: Stand, tmp_path: Path, what: str) -> None:
+    """Finding 7: a check that was refused leaves no folder on the way to `out`, but any old one."""
+    source = tmp_path / "RECEIPTC.UKE"
+    source.write_bytes(FILE.removeprefix(HEADER))
+    if what == "there is one already":
+        (tmp_path / "deep").mkdir()
+    directory = tmp_path / "none" if what == "no sandbox" else stand.folder
+
+    checked = await check_file(source, tmp_path / "deep" / "new" / "out", directory)
+
+    assert checked.refusal
+    old = ["deep"] if what == "there is one already" else []
+    assert names_in(tmp_path) == ["RECEIPTC.UKE", *old, "sandbox"]
+    assert not old or names_in(tmp_path / "deep") == []
 
 
 def test_table_counts_each_code() -> None:

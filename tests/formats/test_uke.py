@@ -169,7 +169,6 @@ def test_good_file_has_no_errors() -> None:
     assert isinstance(header, UkeHeader)
     assert header.institution_code == "1310123458"
     assert header.billing_month == "202604"
-    assert header.payer == "1"
     assert isinstance(item, UkeClaim)
     assert claim() == item.encoded
     assert isinstance(end, UkeTotal)
@@ -212,6 +211,7 @@ def test_local_recipient_number_is_read() -> None:
 
 LONG = a_file(claim(SY=LONG_TEXTS))
 TWO = a_file(claim(), claim(RE=SECOND))
+SIZE_TO_MF = claim().index(b"MF,")
 
 
 @pytest.mark.parametrize(
@@ -219,6 +219,7 @@ TWO = a_file(claim(), claim(RE=SECOND))
     [
         (UkeLimits(record_bytes_max=100), LONG, (7, "", "", "RECORD_TOO_LONG")),
         (UkeLimits(records_per_claim_max=4), GOOD, (6, "MF", "", "RECORDS_TOO_MANY")),
+        (UkeLimits(claim_bytes_max=SIZE_TO_MF), GOOD, (6, "MF", "", "RECORDS_TOO_MANY")),
         (UkeLimits(claims_max=1), TWO, (10, "RE", "", "CLAIMS_TOO_MANY")),
     ],
 )
@@ -232,6 +233,24 @@ def test_dropped_records_are_not_kept() -> None:
     items = read(GOOD, limits=UkeLimits(records_per_claim_max=4))
     (found,) = [item for item in items if isinstance(item, UkeClaim)]
     assert len(found.records) == 4
+
+
+def test_claim_of_few_large_records_is_bounded() -> None:
+    """Finding 21: a claim holds so many bytes, however few its records are."""
+    large = record("SJ", {"症状詳記区分": "01", "症状詳記データ": "あ" * 1_000})
+    limits = UkeLimits(claim_bytes_max=10_000)
+    (found,) = [
+        item
+        for item in read(a_file(claim() + large * 50), limits=limits)
+        if isinstance(item, UkeClaim)
+    ]
+    assert [error.reason for error in found.errors] == ["RECORDS_TOO_MANY"]
+    assert len(found.encoded) <= 10_000
+
+
+def test_usual_limits_keep_a_claim_within_what_clients_take() -> None:
+    """Finding 21: a claim and what is told of it fit into the 4 MiB of a gRPC client."""
+    assert UkeLimits().claim_bytes_max <= 3 * 1024**2
 
 
 def test_errors_are_bounded() -> None:

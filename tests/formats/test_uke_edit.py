@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.domain.claims import PatientClass
 from gateway.domain.errors import InvalidInput
-from gateway.domain.identifiers import InsuredId, InsurerNumber, match_text
+from gateway.domain.identifiers import InsuredId, InsurerKind, InsurerNumber, match_text
 from gateway.formats.uke import UkeClaim, UkeHeader
 from gateway.formats.uke_claim import patient_class_of
 from gateway.formats.uke_edit import (
@@ -24,6 +24,7 @@ from tests.formats.uke_samples import HEADER, a_file, claim, only_claim, read, r
 
 NATIONAL = InsuredId(InsurerNumber("00138016"), "千代", "0012", "01")
 SOCIETY = InsuredId(InsurerNumber("06139992"), "5678", "9", "02")
+SOCIETIES, RETIREES = InsurerKind.SOCIETY, InsurerKind.NATIONAL_RETIREE
 FULL = {"記号": "１２３４５６７８", "番号": "１２"}
 PUBLIC_ONLY = claim(
     RE={"レセプト種別": "1212"}, HO=None, KO={}, SN=None, JD={"負担者種別": "2"}, MF=None
@@ -204,6 +205,29 @@ def test_moved_claim_reads_back(symbol: str, number: str, was: dict[str, str]) -
     assert before.encoded.split(b"JD,")[1] == after.encoded.split(b"JD,")[1]
 
 
+@pytest.mark.parametrize(
+    ("said", "registered"),
+    [("12-3", "12⁃3"), ("１２－３", "12−3"), ("123", "１２３"), ("12 3", "123"), ("㈱", "(株)")],
+)
+def test_same_symbol_keeps_the_spelling_of_the_claim(said: str, registered: str) -> None:
+    """Finding 4: a class is corrected though the registered spelling has no cp932 form."""
+    data = claim(HO={"記号": said, "番号": "１２" if ord(said[0]) > 0x7F else "12"})
+    identity = InsuredId(InsurerNumber("01130012"), registered, "12", "00")
+
+    written = moved(sample(data), to(identity, "1116"))
+
+    assert {("RE", 2), ("SN", 2)} <= changes(data, written).keys()
+    assert not {("HO", 2), ("HO", 3)} & changes(data, written).keys()
+
+
+def test_one_of_several_volumes_becomes_a_file_of_its_own() -> None:
+    """Finding 20: IR says 00 (one volume) where GO says 99, whatever volume was read."""
+    numbered = record("IR", HEADER | {"マルチボリューム識別情報": "01"})
+    header, *_ = read(a_file(claim()).replace(record("IR", HEADER), numbered))
+    assert isinstance(header, UkeHeader)
+    assert next(file_of(header, (), claim_count=0, points=0)) == record("IR", HEADER)
+
+
 def test_file_is_header_claims_total_and_end() -> None:
     """The header leaves as it came, GO says what it is told, one 0x1A ends the file."""
     header, item, *_ = read(a_file(claim()))
@@ -228,31 +252,38 @@ def test_totals_count_payers_and_take_the_first_points() -> None:
 
 
 @pytest.mark.parametrize(
-    ("claim_type", "to_class", "expected"),
+    ("claim_type", "to_class", "kind", "expected"),
     [
-        ("1112", PatientClass.FAMILY, "1116"),
-        ("1115", PatientClass.SELF, "1111"),
-        ("1116", PatientClass.LATTER_STAGE, "1318"),
-        ("1129", PatientClass.LATTER_STAGE_30_PERCENT, "1329"),
-        ("1310", PatientClass.SELF, "1112"),
-        ("1320", PatientClass.ELDERLY_30_PERCENT, "1120"),
-        ("1222", PatientClass.FAMILY, "1136"),
-        ("1135", PatientClass.PUBLIC_EXPENSE_ONLY, "1221"),
-        ("1412", PatientClass.PRESCHOOL, "1414"),
+        ("1112", PatientClass.FAMILY, SOCIETIES, "1116"),
+        ("1115", PatientClass.SELF, SOCIETIES, "1111"),
+        ("1116", PatientClass.LATTER_STAGE, SOCIETIES, "1318"),
+        ("1129", PatientClass.LATTER_STAGE_30_PERCENT, SOCIETIES, "1329"),
+        ("1310", PatientClass.SELF, SOCIETIES, "1112"),
+        ("1320", PatientClass.ELDERLY_30_PERCENT, SOCIETIES, "1120"),
+        ("1222", PatientClass.FAMILY, SOCIETIES, "1136"),
+        ("1135", PatientClass.PUBLIC_EXPENSE_ONLY, SOCIETIES, "1221"),
+        # Finding 8: the retirees' types are those of the insurer it goes to.
+        ("1412", PatientClass.PRESCHOOL, SOCIETIES, "1114"),
+        ("1112", PatientClass.PRESCHOOL, RETIREES, "1414"),
+        ("1436", PatientClass.SELF, RETIREES, "1432"),
     ],
 )
 def test_claim_type_changes_with_the_class(
-    claim_type: str, to_class: PatientClass, expected: str
+    claim_type: str, to_class: PatientClass, kind: InsurerKind, expected: str
 ) -> None:
     """In or out of hospital and the number of public payers stay."""
-    assert expected == claim_type_for(claim_type, to_class)
+    assert expected == claim_type_for(claim_type, to_class, kind)
 
 
 @settings(deadline=None)
-@given(st.from_regex("1[1234][1-5][0-9]", fullmatch=True), st.sampled_from(PatientClass))
+@given(
+    st.from_regex("1[1234][1-5][0-9]", fullmatch=True),
+    st.sampled_from(PatientClass),
+    st.sampled_from(InsurerKind),
+)
 def test_claim_type_tells_the_class_it_was_made_for(
-    claim_type: str, to_class: PatientClass
+    claim_type: str, to_class: PatientClass, kind: InsurerKind
 ) -> None:
     """Every type there is can become one of every class."""
     if patient_class_of(claim_type) is not None:
-        assert to_class == patient_class_of(claim_type_for(claim_type, to_class))
+        assert to_class == patient_class_of(claim_type_for(claim_type, to_class, kind))

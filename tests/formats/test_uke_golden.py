@@ -20,7 +20,7 @@ def spelled(items: list[UkeItem]) -> str:
     for item in items:
         match item:
             case UkeHeader():
-                lines.append(f"header {item.institution_code} {item.billing_month} {item.payer}")
+                lines.append(f"header {item.institution_code} {item.billing_month}")
             case UkeTotal():
                 lines.append(f"total {item.claims} {item.points}")
             case UkeError():

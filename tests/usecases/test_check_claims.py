@@ -53,12 +53,10 @@ def claim(number: int = 1, of: InsuredId | None = None) -> Claim:
         number=number,
         claim_type="1112",
         month="202604",
-        name="見本　甲",
         sex=Sex.FEMALE,
         birth_date=BORN,
         insured_id=of or insured(),
         points=100,
-        counted_days=1,
         recorded_days=(EARLY,),
         copay=CopayClass.ORDINARY,
     )

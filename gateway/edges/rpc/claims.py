@@ -46,17 +46,22 @@ from gateway.v1 import claims_pb2 as pb
 from gateway.v1 import eligibility_pb2, types_pb2
 
 REVIEW_BODIES: Final = frozenset({Role.REVIEW_BODY})
-PIECE_BYTES: Final = 8 * 1024
-"""How much of a chunk is read at once: lookups of the same worker wait that long, about 2 ms."""
+PIECE_BYTES: Final = 1024
+"""How much is read at once: lookups of the same worker wait that long, a few ms at the worst."""
 SLICE_BYTES: Final = 64 * 1024
 """How much of a chunk is checked together."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimLimits:
-    """Bounds of a stream: bytes of one chunk, and how long a sender may be silent."""
+    """
+    Bounds of a stream: bytes of one chunk and of all, and how long a sender may be silent.
+
+    The bytes of all count to the end, whether anything still comes of them or not.
+    """
 
     chunk_bytes_max: int
+    file_bytes_max: int
     idle_s: float
 
 
@@ -88,8 +93,11 @@ class ClaimService:
         """Check a file; see the proto for the order of messages and what is refused."""
         reader, tally = UkeReader(self.file_limits), _Tally()
         is_first = True
+        size = 0
         while (data := await self._next(requests, is_first=is_first)) is not None:
             is_first = False
+            size += len(data)
+            _require_size("file", size, self.limits.file_bytes_max)
             for at in range(0, len(data), SLICE_BYTES):
                 items = await _read_in_pieces(reader, data[at : at + SLICE_BYTES])
                 async with aclosing(self._told(items, context, tally)) as answers:
@@ -101,19 +109,25 @@ class ClaimService:
         yield pb.CheckClaimsResponse(summary=_summary(tally)).SerializeToString()
 
     async def _next(self, requests: AsyncIterator[bytes], *, is_first: bool) -> bytes | None:
-        """The next bytes of the file; None at its end."""
+        """The next bytes of the file; None at its end. Who sends empty chunks says nothing."""
+        data: bytes | None = b""
         try:
-            message = await asyncio.wait_for(anext(requests, None), self.limits.idle_s)
+            async with asyncio.timeout(self.limits.idle_s):
+                while data == b"":
+                    data = self._said(await anext(requests, None), is_first=is_first)
+                    is_first = False
         except TimeoutError:
-            message = None
+            raise InvalidInput("FIELD_REQUIRED", "finish") from None
+        return data
+
+    def _said(self, message: bytes | None, *, is_first: bool) -> bytes | None:
+        """The bytes a message carries; None if it ends the file."""
         if message is None:
             raise InvalidInput("FIELD_REQUIRED", "finish")
         said = read(pb.CheckClaimsRequest, message)
         match said.WhichOneof("step"):
             case "chunk":
-                if len(said.chunk.data) > self.limits.chunk_bytes_max:
-                    bytes_max = str(self.limits.chunk_bytes_max)
-                    raise TooMuch("MESSAGE_TOO_LARGE", "chunk", bytes_max=bytes_max)
+                _require_size("chunk", len(said.chunk.data), self.limits.chunk_bytes_max)
                 return said.chunk.data
             case "finish":
                 return None
@@ -142,6 +156,11 @@ class ClaimService:
                 if checked.decision is not None:
                     tally.codes[checked.decision.check_code] += 1
                 yield pb.CheckClaimsResponse(outcome=outcome(checked)).SerializeToString()
+
+
+def _require_size(what: str, size: int, bytes_max: int) -> None:
+    if size > bytes_max:
+        raise TooMuch("MESSAGE_TOO_LARGE", what, bytes_max=str(bytes_max))
 
 
 async def _read_in_pieces(reader: UkeReader, data: bytes) -> list[UkeItem]:
@@ -178,8 +197,11 @@ def records_of(item: UkeClaim, decision: Decision) -> bytes:
             return with_branch(item, decision.branch)
         case Reassign():
             assert item.claim is not None
-            claim_type = claim_type_for(item.claim.claim_type, decision.patient_class)
-            identity = CheckedIdentity(decision.to.insured_id, claim_type, decision.benefit_percent)
+            to = decision.to.insured_id
+            claim_type = claim_type_for(
+                item.claim.claim_type, decision.patient_class, to.insurer_number.kind
+            )
+            identity = CheckedIdentity(to, claim_type, decision.benefit_percent)
             return moved(item, identity)
 
 
