@@ -127,8 +127,9 @@ class FolderBridge:
                         await self._turn(group)
                         await self._rest()
         finally:
-            self._files.release()
             self._pool.shutdown()
+            self._watch.close()
+            self._files.release()
 
     async def _prepared(self, stop: asyncio.Event) -> bool:
         """Take hold of the folders, as soon as they are there; False if told to stop before."""
@@ -172,7 +173,11 @@ class FolderBridge:
         for name in await self._io(self._files.leftovers, self._is_busy):
             self._busy.add(key_of(name))
             self._waiting.add(now_s, (name, 0))
-        count = await self._io(self._files.left.walk, self._now())
+        now = self._now()
+        step_s = await self._io(self._files.left.follow, now, asyncio.get_running_loop().time())
+        if step_s:
+            _log.warning("folder_clock_set", step_s=step_s)
+        count = await self._io(self._files.left.walk, now)
         if count:
             _log.info("folder_answers_forgotten", count=count)
 
@@ -189,29 +194,43 @@ class FolderBridge:
         if self._free() <= 0 or len(self._waiting) >= WAITING_MAX:
             return
         if not self._ready and now_s >= self._sweep_due_s:
-            self._sweep_due_s = now_s + self._settings.poll_ms / 1000
-            self._ready.extend(
-                await self._io(self._watch.ready, now_s, READY_PER_SWEEP_MAX, self._is_busy)
-            )
+            await self._sweep(now_s)
+        wanted = self._next_ready()
+        if not wanted:
+            return
+        begun: set[str] = set()
+        try:
+            claims = await self._io(self._files.claim, wanted)
+            for name in claims.refused:
+                self._watch.hold(name, now_s)
+            if claims.errno is not None:
+                self._warn("folder_claim_failed", OSError(claims.errno, ""))
+            for name in claims.taken:
+                begun.add(name)
+                if name in claims.changed:
+                    self._waiting.add(now_s + self._settings.settle_ms / 1000, (name, 0))
+                else:
+                    self._begin(group, name, 0, is_retry=False)
+        finally:
+            self._busy -= {key_of(found.name) for found in wanted if found.name not in begun}
+
+    def _next_ready(self) -> list[Found]:
+        """Take as many of the found as there are free slots; from now on they are busy."""
         wanted: list[Found] = []
         while self._ready and len(wanted) < self._free():
             found = self._ready.popleft()
             if not self._is_busy(found.name):
                 self._busy.add(key_of(found.name))
                 wanted.append(found)
-        if not wanted:
-            return
-        claims = await self._io(self._files.claim, wanted)
-        for name in claims.refused:
-            self._watch.hold(name, now_s)
-        if claims.errno is not None:
-            self._warn("folder_claim_failed", OSError(claims.errno, ""))
-        taken = set(claims.taken)
-        for found in wanted:
-            if found.name in taken:
-                self._begin(group, found.name, 0, is_retry=False)
-            else:
-                self._busy.discard(key_of(found.name))
+        return wanted
+
+    async def _sweep(self, now_s: float) -> None:
+        """Look into `req` for what may be claimed."""
+        self._sweep_due_s = now_s + self._settings.poll_ms / 1000
+        ready = await self._io(self._watch.ready, now_s, READY_PER_SWEEP_MAX, self._is_busy)
+        self._ready.extend(ready)
+        if self._watch.errno is not None:
+            self._warn("folder_request_unreadable", OSError(self._watch.errno, ""))
 
     def _free(self) -> int:
         """How many requests may be begun; in trouble one at a time, after a pause."""
@@ -262,6 +281,9 @@ class FolderBridge:
         except OSError as error:
             self._warn("folder_unwritable", error)
             return Outcome.TROUBLE if error.errno in _FULL else Outcome.LATER
+        except Exception as bug:  # noqa: BLE001  a bug of one request ends no other
+            self._warn("folder_bug", bug)
+            return Outcome.LATER
         if answer is not None:
             self._touch_later(answer, TOUCH_FIRST_S)
         return Outcome.DONE
@@ -298,11 +320,16 @@ class FolderBridge:
         work = partial(function, *args, **kwargs)
         return asyncio.get_running_loop().run_in_executor(self._pool, work)
 
-    def _warn(self, event: str, error: grpc.aio.AioRpcError | OSError) -> None:
+    def _warn(self, event: str, error: Exception) -> None:
         """Log a trouble once, and again if it is still there much later."""
-        fields: dict[str, int | str | None] = (
-            {"errno": error.errno} if isinstance(error, OSError) else {"code": error.code().name}
-        )
+        fields: dict[str, int | str | None]
+        match error:
+            case OSError():
+                fields = {"errno": error.errno}
+            case grpc.aio.AioRpcError():
+                fields = {"code": error.code().name}
+            case _:
+                fields = {"kind": type(error).__name__}
         key = (event, str(fields))
         now_s = asyncio.get_running_loop().time()
         if now_s - self._warned.get(key, -SAME_WARNING_S) >= SAME_WARNING_S:

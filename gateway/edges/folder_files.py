@@ -31,16 +31,26 @@ from gateway.edges.folder_names import (
     result_name,
 )
 from gateway.edges.folder_put import put, sync_folder, touch
-from gateway.edges.folder_watch import Found, signature_of
+from gateway.edges.folder_watch import Found, read_request, signature_of
 
 LEFTOVERS_PER_LOOK_MAX: Final = 4_096
+"""Requests that one look at `work` may find."""
+NAMES_PER_LOOK_MAX: Final = 200_000
+"""Names of any kind that one look at a folder goes through, here and at the start."""
+LOCK: Final = "lock"
+"""In `work`: who holds it works here. A folder itself cannot be locked on every network disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What came of claiming: names taken, names that could not be, and one error among them."""
+    """
+    What came of claiming: names taken, names that could not be, and one error among them.
+
+    `changed` are those of the taken that somebody wrote to, or replaced, in that very moment.
+    """
 
     taken: Sequence[str]
+    changed: Sequence[str]
     refused: Sequence[str]
     errno: int | None
 
@@ -65,6 +75,7 @@ class Files:
             OSError: If a folder is away, or another bridge works here; try again.
             ValueError: If the folders are on more than one file system.
         """
+        self.release()
         settings = self._settings
         if not settings.work.exists():
             for folder in (settings.req, settings.res, settings.face, settings.work):
@@ -72,7 +83,7 @@ class Files:
         folders = (settings.req, settings.res, settings.work)
         if len({folder.stat().st_dev for folder in folders}) != 1:
             raise ValueError("req, res and work must be on one file system")
-        lock = os.open(settings.work, os.O_RDONLY)
+        lock = os.open(settings.work / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -80,9 +91,7 @@ class Files:
             raise
         self._lock = lock
         for folder in (settings.work, settings.res):
-            for path in folder.glob(".*"):
-                if is_temporary(path.name):
-                    path.unlink(missing_ok=True)
+            _clear(folder)
 
     def release(self) -> None:
         """Let another bridge work here."""
@@ -99,28 +108,32 @@ class Files:
         """
         found: dict[str, str] = {}
         with os.scandir(self._settings.work) as entries:
-            for entry in islice(entries, LEFTOVERS_PER_LOOK_MAX):
+            for entry in islice(entries, NAMES_PER_LOOK_MAX):
                 request = request_of(entry.name)
                 if request is not None and not is_busy(request):
                     found.setdefault(key_of(request), request)
+                if len(found) == LEFTOVERS_PER_LOOK_MAX:
+                    break
         return sorted(found.values())
 
     def claim(self, wanted: Sequence[Found]) -> Claims:
         """
         Take requests out of `req`, but those that changed since the sweep met them.
 
-        One that would take the place of another in `work` is refused for now.
+        One that would take the place of another in `work` is refused for now. An error keeps
+        its own name in `req` and no other.
         """
         taken: list[str] = []
+        changed: list[str] = []
         refused: list[str] = []
         errno = None
         for found in wanted:
             path, claimed = self._settings.req / found.name, self._settings.work / found.name
-            if claimed.exists() or self._is_staged(found.name):
-                refused.append(found.name)
-                continue
             try:
-                if signature_of(path.stat(follow_symlinks=False)) != found.signature:
+                if claimed.exists() or self._is_staged(found.name):
+                    refused.append(found.name)
+                    continue
+                if signature_of(path.lstat()) != found.signature:
                     continue
                 path.rename(claimed)
             except FileNotFoundError:
@@ -130,13 +143,16 @@ class Files:
                 errno = error.errno
             else:
                 taken.append(found.name)
-        return Claims(taken, refused, errno)
+                if not _is_as_found(claimed, found):
+                    changed.append(found.name)
+        return Claims(taken, changed, refused, errno)
 
     def unanswered(self, name: str) -> bytes | None:
         """
         Give a claimed request to be answered, cut off just over the limit.
 
         None if there is nothing to ask: its answer is staged already, or an operator took it.
+        What became a link, a pipe or a folder in the moment it was claimed reads as empty.
 
         Raises:
             OSError: If it cannot be read now.
@@ -144,11 +160,11 @@ class Files:
         if self._is_staged(name):
             return None
         try:
-            with (self._settings.work / name).open("rb") as file:
-                return file.read(self._settings.request_bytes_max + 1)
+            data = read_request(self._settings.work / name, self._settings.request_bytes_max)
         except FileNotFoundError:
             os.stat(self._settings.work)  # noqa: PTH116  raises if the folder is away
             return None
+        return b"" if data is None else data
 
     def settle(self, name: str, kind: str, data: bytes) -> Answer | None:
         """
@@ -184,7 +200,7 @@ class Files:
     def _publish_rejection(self, name: str, rejection: Path) -> None:
         """Put the request into `res` under its own name, then a same-named `.err` beside it."""
         claimed, target = self._settings.work / name, self._settings.res / name
-        if claimed.exists():
+        if claimed.is_symlink() or claimed.exists():
             self._move(claimed, target)
         self._move(rejection, target.with_suffix(".err"))
 
@@ -199,3 +215,19 @@ class Files:
 
     def _work(self, name: str, kind: str) -> Path:
         return self._settings.work / (name + kind)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what was half written; what cannot be removed is in nobody's way."""
+    with os.scandir(folder) as entries:
+        for entry in islice(entries, NAMES_PER_LOOK_MAX):
+            if is_temporary(entry.name):
+                with suppress(OSError):
+                    os.unlink(entry.path)  # noqa: PTH108  the entry has no other
+
+
+def _is_as_found(path: Path, found: Found) -> bool:
+    """Whether a file is still what the sweep met; if that cannot be told, it is not."""
+    with suppress(OSError):
+        return signature_of(path.lstat()) == found.signature
+    return False

@@ -14,11 +14,13 @@ from __future__ import annotations
 import heapq
 import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from stat import S_ISREG
 from typing import Final
 
 from gateway.config import BridgeSettings
@@ -31,6 +33,10 @@ FORGOTTEN_PER_WALK_MAX: Final = 1_000
 """Answers removed, and told of in one file, by one walk."""
 DEL_FILES_MAX: Final = 1_000
 """Files that tell of removed answers; beyond that the oldest go."""
+MARK_STAYS_US: Final = 60_000_000
+"""A mark is not dropped before it is so old, because its answer may be about to be put."""
+CLOCK_STEP_US: Final = 60_000_000
+"""A wall clock that ran so much ahead or behind between two walks was set."""
 
 _US_PER_MINUTE: Final = 60_000_000
 _MARK: Final = re.compile(r"(?P<number>[0-9]+)-(?P<size>[0-9]+)-(?P<name>OQSsiquc01res_[^/]+)")
@@ -67,32 +73,31 @@ class Left:
         self._res = settings.res
         self._marks = settings.work / "put"
         self._stay_us = settings.response_file_stay_minutes * _US_PER_MINUTE
+        self._clock: tuple[Instant, float] | None = None
+        self._marking = threading.Lock()
 
     def note(self, staged: Path, name: str, at: Instant, request: Path) -> Answer:
         """
         Mark a file that is about to become an answer in `res`, by a rename.
 
         The request, which is not needed any more, is emptied and becomes the mark: on some disks
-        a new file costs as much as the rest of an answer. A request that has a second name
-        somewhere is not ours alone and is only let go.
+        a new file costs as much as the rest of an answer. A request that is not ours alone
+        (it has a second name somewhere, or another owner) is only let go.
 
         Raises:
             OSError: If the file is not there, or the mark cannot be made.
         """
-        stat = staged.stat()
+        stat = staged.lstat()
         answer = Answer(name, stat.st_ino, stat.st_size)
         self._marks.mkdir(exist_ok=True)
         mark = self._marks / answer.mark
-        try:
-            if request.stat().st_nlink == 1:
-                os.truncate(request, 0)
+        with self._marking:
+            if _is_emptied(request):
                 request.rename(mark)
             else:
-                request.unlink()
-        except FileNotFoundError:
-            pass
-        mark.touch()
-        os.utime(mark, ns=(at * 1000, at * 1000))
+                request.unlink(missing_ok=True)
+            mark.touch()
+            _date(mark, at)
         return answer
 
     def touch(self, answer: Answer) -> bool:
@@ -112,6 +117,38 @@ class Left:
             if now - put_at <= age_s * 1_000_000
         ]
 
+    def follow(self, now: Instant, now_s: float) -> int:
+        """
+        Notice that the clock was set since the last call, and date the marks by the new time.
+
+        So no answer goes before its time, nor stays for years. A clock that was set while no
+        bridge ran is not noticed; time in which the machine slept does not count.
+
+        Args:
+            now: The wall clock.
+
+            now_s: Any clock that runs evenly.
+
+        Returns:
+            By how many seconds the clock was set, 0 if it was not.
+
+        Raises:
+            OSError: If the marks are away; the next call notices it again.
+        """
+        at, at_s = self._clock or (now, now_s)
+        step_us = now - at - round(1_000_000 * (now_s - at_s))
+        if abs(step_us) <= CLOCK_STEP_US:
+            self._clock = now, now_s
+            return 0
+        self._marks.parent.stat()
+        for _, mark, put_at in islice(self._marked(), MARKS_PER_WALK_MAX):
+            is_by_the_old_time = put_at > now or 0 < step_us <= now - put_at
+            if is_by_the_old_time:
+                with suppress(OSError):
+                    _date(mark, Instant(put_at + step_us))
+        self._clock = now, now_s
+        return round(step_us / 1_000_000)
+
     def walk(self, now: Instant) -> int:
         """
         Drop the marks of answers that were taken; remove forgotten answers and tell of them.
@@ -129,8 +166,7 @@ class Left:
         forgotten = 0
         for answer, mark, put_at in islice(self._marked(), MARKS_PER_WALK_MAX):
             if not answer.is_at(self._res / answer.name):
-                if not (self._marks / (_GONE + answer.mark)).exists():
-                    mark.unlink(missing_ok=True)
+                self._drop(answer, mark, now)
             elif (
                 self._stay_us
                 and now - put_at >= self._stay_us
@@ -139,6 +175,18 @@ class Left:
                 forgotten += self._take_back(answer)
         self._tell(now)
         return forgotten
+
+    def _drop(self, answer: Answer, mark: Path, now: Instant) -> None:
+        """Drop the mark of an answer that was taken: not of one about to be put or told of."""
+        with self._marking, suppress(FileNotFoundError):
+            age_us = now - mark.stat().st_mtime_ns // 1000
+            if (
+                abs(age_us) > MARK_STAYS_US
+                and not (self._marks / (_GONE + answer.mark)).exists()
+                and not answer.is_at(self._res / answer.name)
+                and self._res.is_dir()
+            ):
+                mark.unlink()
 
     def _marked(self) -> Iterator[tuple[Answer, Path, Instant]]:
         with suppress(FileNotFoundError), os.scandir(self._marks) as entries:
@@ -183,6 +231,27 @@ class Left:
         ours = [name for name in names if _DEL_FILE.fullmatch(name)]
         for name in heapq.nsmallest(max(0, len(ours) - DEL_FILES_MAX), ours):
             (self._res / name).unlink(missing_ok=True)
+
+
+def _is_emptied(request: Path) -> bool:
+    """Empty a request if it is a plain file and ours alone; tell whether it was."""
+    try:
+        descriptor = os.open(request, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        stat = os.fstat(descriptor)
+        is_ours = stat.st_nlink == 1 and os.geteuid() in {0, stat.st_uid}
+        if S_ISREG(stat.st_mode) and is_ours:
+            os.ftruncate(descriptor, 0)
+            return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _date(mark: Path, at: Instant) -> None:
+    os.utime(mark, ns=(at * 1000, at * 1000))
 
 
 def _del_text(now: Instant, stay_minutes: int, marks: list[Path]) -> bytes:

@@ -42,10 +42,6 @@ class Agenda(Generic[Item]):
             return None
         return heapq.heappop(self._heap)[2]
 
-    def next_due_s(self) -> float | None:
-        """Tell when the earliest item is due."""
-        return self._heap[0][0] if self._heap else None
-
     def hurry(self, now_s: float) -> None:
         """Make everything due now, in the order it stands."""
         self._heap = [(min(due_s, now_s), count, item) for due_s, count, item in self._heap]

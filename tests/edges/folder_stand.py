@@ -17,6 +17,7 @@ from gateway.config import BridgeSettings, Tls
 from gateway.domain.errors import Refusal
 from gateway.domain.period import Instant
 from gateway.edges.folder import FolderBridge
+from gateway.edges.folder_files import LOCK
 from gateway.edges.rpc.status import status_of, status_of_bug
 from gateway.v1 import eligibility_pb2, types_pb2
 
@@ -146,9 +147,14 @@ async def appeared(*paths: Path) -> list[bytes]:
     return [path.read_bytes() for path in paths]
 
 
+def files_in(folder: Path) -> list[str]:
+    """Name the files of a folder, but for the bridge's lock."""
+    return sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != LOCK)
+
+
 async def empty(folder: Path) -> None:
     """Wait until a folder holds no file."""
-    await until(lambda: not any(path.is_file() for path in folder.iterdir()))
+    await until(lambda: not files_in(folder))
 
 
 async def answered(settings: BridgeSettings, gateway: Gateway, data: bytes) -> bytes:

@@ -24,6 +24,7 @@ from tests.edges.folder_stand import (
     away,
     bug,
     empty,
+    files_in,
     nobody,
     refused,
     rejected,
@@ -271,7 +272,7 @@ async def test_what_a_crash_left_half_written_is_cleared_at_the_start(
     (settings.res / ".hidden").write_bytes(b"a client's")
     async with running(settings, Gateway()):
         await until(lambda: not half.exists())
-    assert {"notes.txt"} == {path.name for path in settings.work.iterdir()}
+    assert files_in(settings.work) == ["notes.txt"]
     assert {".hidden"} == {path.name for path in settings.res.iterdir()}
 
 

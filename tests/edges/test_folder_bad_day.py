@@ -23,6 +23,7 @@ from tests.edges.folder_stand import (
     appeared,
     away,
     empty,
+    files_in,
     request_file,
     running,
     settings_in,
@@ -208,7 +209,7 @@ async def test_a_deadline_of_some_requests_keeps_no_other_waiting(
         await appeared(*(settings.res / f"OQSsiquc01res_{suffix}.xml" for suffix in range(40)))
         await until(lambda: gateway.slow_tries > 4 * count)
     assert 0 < gateway.slow_max <= settings.requests_in_flight_max // 2
-    assert len([path for path in settings.work.iterdir() if path.is_file()]) == count
+    assert len(files_in(settings.work)) == count
 
 
 async def test_while_the_gateway_is_away_it_is_not_stormed_and_comes_back_to_all(
@@ -305,8 +306,7 @@ async def test_no_more_requests_wait_in_work_than_the_limit(
         (settings.req / f"OQSsiquc01req_{suffix}.xml").write_bytes(request_file())
     async with running(settings, gateway):
         await until(lambda: len(gateway.asked) > 30)
-    claimed = [path for path in settings.work.iterdir() if path.is_file()]
-    assert 8 <= len(claimed) <= 8 + settings.requests_in_flight_max
+    assert 8 <= len(files_in(settings.work)) <= 8 + settings.requests_in_flight_max
 
 
 def test_the_name_of_a_result_needs_the_name_of_a_request() -> None:

@@ -14,6 +14,7 @@ from gateway.domain.period import Instant
 from gateway.edges import folder_left
 from gateway.edges.folder import FolderBridge
 from gateway.edges.folder_files import Files
+from gateway.edges.folder_left import MARK_STAYS_US
 from gateway.edges.folder_names import ANSWER
 from gateway.edges.folder_waiting import Agenda, pause_s
 from tests.edges.folder_stand import NOW, Gateway, appeared, request_file, settings_in, until
@@ -131,7 +132,9 @@ def test_the_mark_of_a_taken_answer_goes_and_holds_no_data(settings: BridgeSetti
     files = put(settings, "1")
     assert [path.stat().st_size for path in marks(settings)] == [0]
     (settings.res / "OQSsiquc01res_1.xml").unlink()
-    files.left.walk(NOW)
+    files.left.walk(Instant(NOW + MARK_STAYS_US))
+    assert len(marks(settings)) == 1
+    files.left.walk(Instant(NOW + MARK_STAYS_US + 1))
     assert not marks(settings)
     assert not any(settings.res.iterdir())
 
@@ -187,6 +190,69 @@ def test_a_result_folder_that_is_away_means_nothing(settings: BridgeSettings) ->
     assert files.left.walk(LATER) == 0
     hidden.rename(settings.res)
     assert files.left.walk(LATER) == 1
+
+
+def test_a_walk_while_an_answer_is_put_leaves_its_mark(
+    settings: BridgeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mark lies there before its answer, also an old one of a try that failed."""
+    files = Files(settings, lambda: NOW)
+    staged = settings.work / f"OQSsiquc01req_1.xml{ANSWER}"
+    staged.write_bytes(b"answer")
+    old = Instant(NOW - 10 * MARK_STAYS_US)
+    files.left.note(staged, "OQSsiquc01res_1.xml", old, settings.work / "OQSsiquc01req_1.xml")
+    real = Files._move
+
+    def move(mover: Files, source: Path, target: Path) -> None:
+        mover.left.walk(NOW)
+        real(mover, source, target)
+
+    monkeypatch.setattr(Files, "_move", move)
+    files.publish("OQSsiquc01req_1.xml")
+    assert len(marks(settings)) == 1
+    assert files.left.walk(LATER) == 1
+
+
+def test_a_mark_made_anew_during_a_walk_stays(
+    settings: BridgeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A walk that met a mark old looks again before it drops it."""
+    files = put(settings, "1")
+    path = settings.res / "OQSsiquc01res_1.xml"
+    staged = path.rename(settings.work / f"OQSsiquc01req_1.xml{ANSWER}")
+    real = folder_left.Answer.is_at
+
+    def is_at(answer: folder_left.Answer, place: Path) -> bool:
+        is_there = real(answer, place)
+        if staged.exists():
+            files.left.note(staged, path.name, LATER, settings.work / "OQSsiquc01req_1.xml")
+            staged.rename(path)
+        return is_there
+
+    monkeypatch.setattr(folder_left.Answer, "is_at", is_at)
+    files.left.walk(LATER)
+    assert len(marks(settings)) == 1
+    assert path.exists()
+
+
+def test_a_result_folder_that_vanishes_during_a_walk_costs_no_mark(
+    settings: BridgeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be seen any more was not taken."""
+    files = put(settings, "1", "2")
+    hidden = settings.res.with_name("hidden")
+    real = folder_left.Answer.is_at
+
+    def is_at(answer: folder_left.Answer, place: Path) -> bool:
+        if settings.res.exists():
+            settings.res.rename(hidden)
+        return real(answer, place)
+
+    monkeypatch.setattr(folder_left.Answer, "is_at", is_at)
+    assert files.left.walk(LATER) == 0
+    monkeypatch.undo()
+    hidden.rename(settings.res)
+    assert files.left.walk(LATER) == 2
 
 
 def test_only_an_answer_that_is_still_there_is_touched(settings: BridgeSettings) -> None:
