@@ -144,17 +144,12 @@ class Attacks:
         return case
 
     async def nonce_of_another_session(self) -> Call:
-        """Ann's card signs the challenge of Bob's visit, and his that of hers."""
-        for_ann, for_bob = (
-            await self.here.reader.challenge(),
-            await self.beside.reader.challenge(),
-        )
-        await self.send(self.bob.proof(for_ann), self.beside)
-        return self.send(self.ann.proof(for_bob))
+        """Ann's card signs the challenge of a visit on another connection of the same clinic."""
+        return self.send(self.ann.proof(await self.beside.reader.challenge()))
 
     async def nonce_put_into_a_proof(self) -> Call:
-        """A proof gets the challenge of another session after it was signed."""
-        other = await self.beside.reader.challenge()
+        """A proof gets the challenge of another visit here after it was signed."""
+        other = await self.here.reader.challenge()
         return self.send(changed(await self.proof(), challenge=other))
 
     async def nonce_of_the_portal(self) -> Call:

@@ -85,7 +85,7 @@ def rows(at: Attacks) -> list[Row]:
 def _sessions(at: Attacks) -> list[Row]:
     table: list[tuple[str, Case, Seen]] = [
         ("replay, the same session", at.replayed(at.here), denied("CHALLENGE_REPLAYED")),
-        ("replay, another session", at.replayed(at.beside), denied("CHALLENGE_REPLAYED")),
+        ("replay, another session", at.replayed(at.beside), denied("CHALLENGE_AUDIENCE")),
         (
             "replay, a session on another worker",
             at.replayed(at.away),
@@ -104,7 +104,7 @@ def _sessions(at: Attacks) -> list[Row]:
         (
             "another session's nonce, same institution",
             at.nonce_of_another_session,
-            answered("1 GOOD"),
+            denied("CHALLENGE_AUDIENCE"),
         ),
         (
             "another session's nonce, another worker",
@@ -112,7 +112,7 @@ def _sessions(at: Attacks) -> list[Row]:
             denied("CHALLENGE_UNKNOWN"),
         ),
         (
-            "another session's nonce put in after signing",
+            "another visit's nonce put in after signing",
             at.nonce_put_into_a_proof,
             denied("PROOF_INVALID"),
         ),

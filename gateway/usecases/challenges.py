@@ -24,6 +24,7 @@ FORGOTTEN_AT_ONCE_MAX: Final = 64
 @dataclass(slots=True)
 class _Given:
     audience: str
+    connection: str
     expire_time: Instant
     is_taken: bool = False
 
@@ -57,9 +58,12 @@ class Challenges:
         self._given: dict[bytes, _Given] = {}
         """In the order they were given, so that the oldest expire first."""
 
-    def begin(self, audience: str, now: Instant) -> tuple[bytes, Instant]:
+    def begin(self, audience: str, now: Instant, connection: str = "") -> tuple[bytes, Instant]:
         """
         Give a challenge to a caller, with the moment from which on it is refused.
+
+        Args:
+            connection: The connection it is good on; any, if it is always empty.
 
         Raises:
             TooMuch: `TOO_MANY_CHALLENGES`; the oldest are forgotten when they expire.
@@ -73,16 +77,16 @@ class Challenges:
         assert len(challenge) == CHALLENGE_BYTES
         assert challenge not in self._given
         expire_time = Instant(now + self._lifetime_us)
-        self._given[challenge] = _Given(audience, expire_time)
+        self._given[challenge] = _Given(audience, connection, expire_time)
         self._by_caller[audience] += 1
         return challenge, expire_time
 
-    def take(self, challenge: bytes, audience: str, now: Instant) -> None:
+    def take(self, challenge: bytes, audience: str, now: Instant, connection: str = "") -> None:
         """
         Use up a challenge; whatever becomes of the visit, it is never good again.
 
-        A caller who was not given it does not use it up. Once forgotten, a taken or expired
-        challenge is unknown.
+        A caller, or a connection, that was not given it does not use it up. Once forgotten, a
+        taken or expired challenge is unknown.
 
         Raises:
             NotPermitted: `CHALLENGE_UNKNOWN`, `CHALLENGE_AUDIENCE`, `CHALLENGE_REPLAYED`,
@@ -91,7 +95,7 @@ class Challenges:
         given = self._given.get(challenge)
         if given is None:
             raise NotPermitted("CHALLENGE_UNKNOWN")
-        if given.audience != audience:
+        if (given.audience, given.connection) != (audience, connection):
             raise NotPermitted("CHALLENGE_AUDIENCE")
         if given.is_taken:
             raise NotPermitted("CHALLENGE_REPLAYED")

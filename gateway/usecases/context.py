@@ -25,11 +25,16 @@ class Caller(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One call: its caller, its moment, its method (`gateway.v1.Service/Method`)."""
+    """
+    One call: its caller, its moment, its method (`gateway.v1.Service/Method`).
+
+    `connection` names the connection it came by, for methods that ask for that; else empty.
+    """
 
     caller: Caller
     now: Instant
     method: str
+    connection: str = ""
 
 
 NewKey = Callable[[], bytes]

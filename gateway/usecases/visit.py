@@ -63,6 +63,15 @@ class Cards:
     prove: Prove
     rules: CardRules
 
+    def begin(self, context: Context) -> tuple[bytes, Instant]:
+        """
+        Give a challenge to the caller, and when it expires.
+
+        Raises:
+            TooMuch: As `Challenges.begin`.
+        """
+        return self.challenges.begin(audience_of(context), context.now, context.connection)
+
     def genuine(self, proof: CardProof, context: Context) -> Genuine:
         """
         Use a challenge up and check the card.
@@ -70,7 +79,7 @@ class Cards:
         Raises:
             NotPermitted: As `Challenges.take` and `Prove`.
         """
-        self.challenges.take(proof.challenge, audience_of(context), context.now)
+        self.challenges.take(proof.challenge, audience_of(context), context.now, context.connection)
         return self.prove(proof, context.now)
 
     def require_holder(

@@ -13,7 +13,7 @@ from gateway.store.port import Reading
 from gateway.usecases.confirm_eligibility import LookupLimits
 from gateway.usecases.context import Context
 from gateway.usecases.door import Door
-from gateway.usecases.visit import Cards, audience_of, confirm_by_card
+from gateway.usecases.visit import Cards, confirm_by_card
 from gateway.v1 import card_pb2 as pb
 
 INSTITUTIONS = frozenset({Role.INSTITUTION})
@@ -32,14 +32,24 @@ class CardReaderService:
     def methods(self) -> tuple[Method, ...]:
         """The methods and who may call them."""
         return (
-            Method("CardReaderService/BeginVisit", INSTITUTIONS, unary=self.begin_visit),
-            Method("CardReaderService/ConfirmByCard", INSTITUTIONS, unary=self.confirm_by_card),
+            Method(
+                "CardReaderService/BeginVisit",
+                INSTITUTIONS,
+                unary=self.begin_visit,
+                is_connection_told=True,
+            ),
+            Method(
+                "CardReaderService/ConfirmByCard",
+                INSTITUTIONS,
+                unary=self.confirm_by_card,
+                is_connection_told=True,
+            ),
         )
 
     async def begin_visit(self, request: bytes, context: Context) -> bytes:
         """Give a challenge."""
         read(pb.BeginVisitRequest, request)
-        challenge, expire_time = self.cards.challenges.begin(audience_of(context), context.now)
+        challenge, expire_time = self.cards.begin(context)
         return pb.BeginVisitResponse(
             challenge=challenge, expire_time=convert.timestamp(expire_time)
         ).SerializeToString()

@@ -11,7 +11,6 @@ from gateway.edges.rpc import convert, convert_card
 from gateway.edges.rpc.server import Method, read
 from gateway.usecases.context import Context
 from gateway.usecases.portal import Portal
-from gateway.usecases.visit import audience_of
 from gateway.v1 import person_pb2 as pb
 
 PORTALS = frozenset({Role.PORTAL})
@@ -36,8 +35,7 @@ class PersonService:
     async def begin_session(self, request: bytes, context: Context) -> bytes:
         """Give a challenge."""
         read(pb.BeginSessionRequest, request)
-        challenges = self.portal.cards.challenges
-        challenge, expire_time = challenges.begin(audience_of(context), context.now)
+        challenge, expire_time = self.portal.cards.begin(context)
         return pb.BeginSessionResponse(
             challenge=challenge, expire_time=convert.timestamp(expire_time)
         ).SerializeToString()

@@ -51,12 +51,17 @@ class ForwardedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One open method: `name` is `Service/Method` without the package."""
+    """
+    One open method: `name` is `Service/Method` without the package.
+
+    `is_connection_told` has its context name the connection.
+    """
 
     name: str
     roles: frozenset[Role]
     unary: UnaryHandle | None = None
     stream: StreamHandle | None = None
+    is_connection_told: bool = False
 
     full_name: str = field(init=False)
     """As access records and paths spell it."""
@@ -122,7 +127,8 @@ class Front:
         return serve
 
     def _context(self, method: Method, grpc_context: GrpcContext) -> Context:
-        return Context(self.identify(grpc_context), self.clock(), method.full_name)
+        connection = grpc_context.peer() if method.is_connection_told else ""
+        return Context(self.identify(grpc_context), self.clock(), method.full_name, connection)
 
     async def _refuse_role(self, context: Context) -> NoReturn:
         """Record the denial, then refuse."""
