@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -79,11 +80,26 @@ async def _demo(root: Path, language: str) -> int:
     bad = [row.person.id for row in rows if not row.is_good]
     console.print(say["all"].format(asked=len(rows), good=len(rows) - len(bad)))
     problems = [*told.problems(story), *bad]
+    if not _notices_planted(told, story):
+        problems.append("a planted wrong answer was not noticed")
+    else:
+        console.print(say["planted"])
     for problem in problems:
         console.print(f"NOT as expected: {problem}")
     console.print(say["good"] if not problems else say["bad"])
     sys.stdout.flush()
     return 1 if problems else 0
+
+
+def _notices_planted(told: Told, story: Story) -> bool:
+    """Whether the check finds a wrong answer, a claim that stayed, and a look that is hidden."""
+    wrong = dataclasses.replace(told.asked[-1], validity=0)
+    planted = (
+        dataclasses.replace(told, asked=[*told.asked[:-1], wrong]),
+        dataclasses.replace(told, billed_after=told.billed_before),
+        dataclasses.replace(told, accesses=()),
+    )
+    return all(len(one.problems(story)) > len(told.problems(story)) for one in planted)
 
 
 def _print_story(

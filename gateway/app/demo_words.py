@@ -39,6 +39,10 @@ SAY: Final[dict[str, Words]] = {
         "en": "\n{asked} test persons, two for each answer 1 to 6, asked by gRPC and by folder: "
         "{good} as expected.",
     },
+    "planted": {
+        "ja": "（判定の確認: わざと混ぜた誤りを検出しました）",
+        "en": "(The check itself: planted mistakes were noticed.)",
+    },
     "good": {"ja": "すべて期待どおりです。", "en": "All answers as expected."},
     "bad": {"ja": "期待と違う結果があります。", "en": "Something is NOT as expected."},
 }
