@@ -8,12 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.app.worker import Worker
+from gateway.app.late_claims import LateClaims
 from gateway.config import Claims, Settings, Tls
 from gateway.domain.reassignment import ReassignmentRules
 from gateway.formats.uke import UkeLimits
 from gateway.policy import published_policy
-from gateway.store.memory import MemoryAccesses
+from gateway.store.memory import MemoryAccesses, MemoryStore
+from gateway.store.records import encode_coverage
 from gateway.usecases.door import Door
 
 TLS = Tls(Path("c.pem"), Path("k.pem"), Path("ca.pem"))
@@ -21,15 +22,14 @@ TLS = Tls(Path("c.pem"), Path("k.pem"), Path("ca.pem"))
 
 def said(claims: Claims) -> tuple[ReassignmentRules, UkeLimits, int]:
     """The rules, the limits of a file and its bytes a worker checks claims with."""
-    worker = Worker.__new__(Worker)
-    worker._settings = Settings(data_dir=Path("data"), tls=TLS, claims=claims)
-    worker._store = None  # type: ignore[assignment]  # nothing is looked up
-    service = worker._claims(Door(published_policy(), MemoryAccesses()))
+    settings = Settings(data_dir=Path("data"), tls=TLS, claims=claims)
+    door = Door(published_policy(), MemoryAccesses())
+    service = LateClaims(settings, MemoryStore(encode_coverage), door).made()
     return service.checking.rules, service.file_limits, service.limits.file_bytes_max
 
 
 def test_what_is_not_set_is_as_the_rules_and_the_reader_have_it() -> None:
-    """Finding 26: the table says the same as the two it fills, where nothing is set."""
+    """The table says the same as the two it fills, where nothing is set."""
     expected = (ReassignmentRules(), UkeLimits(), 8 * 1024**3)
     assert expected == said(Claims())
 
@@ -38,7 +38,7 @@ def test_what_is_not_set_is_as_the_rules_and_the_reader_have_it() -> None:
     "name", [name for name in Claims.__struct_fields__ if name != "file_bytes_max"]
 )
 def test_every_setting_is_used(name: str) -> None:
-    """Finding 26: what an operator sets reaches the check, each setting by itself."""
+    """What an operator sets reaches the check, each setting by itself."""
     old = getattr(Claims(), name)
     new = not old if isinstance(old, bool) else old - 1
     rules, limits, _ = said(Claims(**{name: new}))
@@ -50,7 +50,7 @@ def test_every_setting_is_used(name: str) -> None:
 
 
 def test_bytes_of_a_file_may_be_set() -> None:
-    """Finding 23: how much a stream may send is a setting."""
+    """How much a stream may send is a setting."""
     *_, file_bytes_max = said(Claims(file_bytes_max=1_000))
     assert file_bytes_max == 1_000
 

@@ -12,7 +12,7 @@ from google.rpc.error_details_pb2 import ErrorInfo, LocalizedMessage
 from google.type.date_pb2 import Date
 from grpc_status import rpc_status
 
-from gateway.app.bridge import secure_channel
+from gateway.app.channel import secure_channel
 from gateway.app.sandbox import read_description
 from gateway.config import Tls
 from gateway.domain.errors import InvalidInput

@@ -6,31 +6,15 @@ import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
-import grpc
-
+from gateway.app.channel import secure_channel
 from gateway.app.child import run, say_ready
 from gateway.app.clock import real_clock
 from gateway.app.supervisor import stop_on_signals
-from gateway.config import BridgeSettings, Tls, load_bridge_settings
+from gateway.config import BridgeSettings, load_bridge_settings
 from gateway.edges.folder import FolderBridge
 from gateway.observe import configure
 from gateway.v1.eligibility_pb2_grpc import EligibilityServiceStub
-
-CHANNEL: Final = (
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-)
-
-
-def secure_channel(address: str, tls: Tls) -> grpc.aio.Channel:
-    """Open a channel with mutual TLS."""
-    credentials = grpc.ssl_channel_credentials(
-        tls.ca.read_bytes(), tls.key.read_bytes(), tls.certificate.read_bytes()
-    )
-    return grpc.aio.secure_channel(address, credentials, CHANNEL)
 
 
 async def serve(settings: BridgeSettings, stop: asyncio.Event, ready: Callable[[], None]) -> None:

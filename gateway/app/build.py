@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
 from gateway.app.clock import SandboxClock, real_clock
 from gateway.app.layout import DataDir
 from gateway.card_pki import CardAuthorities
-from gateway.config import Claims, Settings, Tls
+from gateway.config import Settings, Tls
 from gateway.domain import eligibility
 from gateway.domain.card import CHALLENGE_BYTES, CardRules
-from gateway.domain.reassignment import ReassignmentRules
-from gateway.formats.uke import UkeLimits
 from gateway.observe import get_logger
 from gateway.pki import RevocationList
 from gateway.usecases.challenges import Challenges
@@ -47,33 +45,6 @@ def lookup_limits_of(settings: Settings) -> LookupLimits:
         limits.confirmation_days_ahead_max,
         limits.matches_max,
         limits.known_time_margin_ms,
-    )
-
-
-def reassignment_rules_of(said: Claims) -> ReassignmentRules:
-    """Which claims may move."""
-    return ReassignmentRules(
-        is_public_expense_moved=said.is_public_expense_moved,
-        self_or_family_points_max=said.self_or_family_points_max,
-        preschool_points_max=said.preschool_points_max,
-        elderly_points_max=said.elderly_points_max,
-        latter_stage_points_max=said.latter_stage_points_max,
-        is_limit_class_change_moved=said.is_limit_class_change_moved,
-        is_repeated_high_cost_moved=said.is_repeated_high_cost_moved,
-        is_ratio_change_moved=said.is_ratio_change_moved,
-        is_family_class_repaired=said.is_family_class_repaired,
-    )
-
-
-def uke_limits_of(said: Claims) -> UkeLimits:
-    """How much of a claim file is held at a time."""
-    return UkeLimits(
-        record_bytes_max=said.record_bytes_max,
-        records_per_claim_max=said.records_per_claim_max,
-        claim_bytes_max=said.claim_bytes_max,
-        claims_max=said.claims_max,
-        errors_per_claim_max=said.errors_per_claim_max,
-        file_errors_max=said.file_errors_max,
     )
 
 
@@ -114,6 +85,10 @@ class WatchedAuthorities:
 def new_life() -> str:
     """A name for one run of one process; its access records carry it."""
     return secrets.token_hex(8)
+
+
+MESSAGE_OVERHEAD_BYTES: Final = 4096
+"""What an upload message may add to its chunk."""
 
 
 class Credentials:

@@ -11,22 +11,21 @@ from typing import Final
 import grpc
 
 from gateway.app.build import (
+    MESSAGE_OVERHEAD_BYTES,
     Credentials,
     WatchedAuthorities,
     cards_of,
     clock_of,
     lookup_limits_of,
     new_life,
-    reassignment_rules_of,
     rules_of,
-    uke_limits_of,
 )
 from gateway.app.child import run, say_ready
 from gateway.app.clock import new_key
+from gateway.app.late_claims import LateClaims
 from gateway.app.layout import WRITER_SOCKET, DataDir
 from gateway.config import Settings, load_settings
 from gateway.edges.rpc.card import CardReaderService
-from gateway.edges.rpc.claims import ClaimLimits, ClaimService, is_writable
 from gateway.edges.rpc.convert import sheet
 from gateway.edges.rpc.eligibility import EligibilityService
 from gateway.edges.rpc.forwarding import COVERAGE, PERSON, Forwarded
@@ -36,11 +35,8 @@ from gateway.observe import configure
 from gateway.policy import published_policy
 from gateway.store.access_log import AccessLog
 from gateway.store.sqlite import SqliteReader
-from gateway.usecases.check_claims import Checking, CheckLimits
 from gateway.usecases.door import Door
 
-MESSAGE_OVERHEAD_BYTES: Final = 4096
-"""What an upload message may add to its chunk."""
 REFRESH_S: Final = 1.0
 """How often the revocation lists are looked at."""
 WRITER_CHANNEL: Final = (
@@ -85,7 +81,7 @@ class Worker:
         self.eligibility = EligibilityService(self._store, door, rules, lookup_limits)
         self._watched = WatchedAuthorities(settings)
         methods = [*self.eligibility.methods(), *Forwarded(self._writer, COVERAGE).methods()]
-        methods += self._claims(door).methods()
+        methods += LateClaims(settings, self._store, door).methods()
         if self._watched.authorities is not None:
             cards = cards_of(settings, self._watched.authorities)
             visits = CardReaderService(self._store, door, cards, rules, lookup_limits)
@@ -100,22 +96,6 @@ class Worker:
                 limits.streams_per_connection_max,
                 is_port_shared=True,
             ),
-        )
-
-    def _claims(self, door: Door) -> ClaimService:
-        limits, said = self._settings.limits, self._settings.claims
-        checking = Checking(
-            self._store,
-            door,
-            reassignment_rules_of(said),
-            CheckLimits(limits.matches_max, limits.claims_in_flight_max),
-            is_writable,
-        )
-        return ClaimService(
-            checking,
-            clock_of(self._settings),
-            ClaimLimits(limits.chunk_bytes_max, said.file_bytes_max, limits.upload_idle_s),
-            uke_limits_of(said),
         )
 
     async def serve(self, port: int, stop: asyncio.Event) -> None:

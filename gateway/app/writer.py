@@ -17,18 +17,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from gateway.app.bridge import secure_channel
 from gateway.app.build import (
+    MESSAGE_OVERHEAD_BYTES,
     WatchedAuthorities,
     cards_of,
     clock_of,
     new_life,
 )
+from gateway.app.channel import secure_channel
 from gateway.app.child import run, say_ready
 from gateway.app.clock import new_key
 from gateway.app.layout import WRITER_SOCKET, DataDir
 from gateway.app.trailing import LiveTrail
-from gateway.app.worker import MESSAGE_OVERHEAD_BYTES
 from gateway.config import Limits, Settings, load_settings
 from gateway.domain.residents import ResidentRules
 from gateway.edges.residents import GrpcResidentRegister

@@ -742,7 +742,7 @@ def test_moved_claim_names_the_new_cover_its_class_and_its_benefit() -> None:
 
 
 def test_one_claim_goes_on_under_the_newest_number_never_back() -> None:
-    """Finding 3: of numbers of one insurer the claim takes the last that was used (2.2)."""
+    """Of numbers of one insurer the claim takes the last that was used (2.2)."""
     days = (date(2026, 4, 3), date(2026, 4, 7), MIDDLE)
     targets = [
         decision.to.insured_id.number if isinstance(decision, Reassign) else decision.why.name

@@ -420,14 +420,14 @@ async def endless(data: bytes) -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("data", [b"x" * 1_000, b"\x1a\r\n", b"RE,1\r\n"])
 async def test_bytes_of_a_file_are_bounded(stand: Stand, data: bytes) -> None:
-    """Finding 23: a stream ends in time, also one of which nothing comes any more."""
+    """A stream ends in time, also one of which nothing comes any more."""
     with pytest.raises(TooMuch, match="MESSAGE_TOO_LARGE"):
         async for _ in stand.service(5_000).check_claims(endless(data), CONTEXT):
             pass
 
 
 async def test_empty_chunks_are_silence(stand: Stand) -> None:
-    """Finding 23: who sends empty chunks is not kept waiting for longer than who sends none."""
+    """Who sends empty chunks is not kept waiting for longer than who sends none."""
     with pytest.raises(InvalidInput, match="FIELD_REQUIRED"):
         async for _ in stand.service(5_000).check_claims(endless(b""), CONTEXT):
             pass
@@ -441,7 +441,7 @@ async def test_empty_chunk_does_no_harm(stand: Stand) -> None:
 
 
 async def test_retirees_claim_gets_the_type_of_its_new_insurer(stand: Stand) -> None:
-    """Finding 8: moved away from insurance for retirees (67), a claim is no longer 14xx."""
+    """Moved away from insurance for retirees (67), a claim is no longer 14xx."""
     old, new = card("５", insurer="67138016"), card("６", insurer="01130012")
     await stand.register("retired", own(old, LAST_YEAR, FIRST), own(new, FIRST))
 
@@ -453,7 +453,7 @@ async def test_retirees_claim_gets_the_type_of_its_new_insurer(stand: Stand) -> 
 
 
 async def test_class_is_corrected_whatever_the_registered_spelling(stand: Stand) -> None:
-    """Finding 4: the insurer stays, so its symbol need not be spelled anew."""
+    """The insurer stays, so its symbol need not be spelled anew."""
     registered = InsuredId.parse(SOCIETY, "12\N{HYPHEN BULLET}3", "5", "01")
     await stand.register("hyphen", own(registered, LAST_YEAR))
 
@@ -629,7 +629,7 @@ async def test_command_gives_the_gateways_sentence(stand: Stand, tmp_path: Path)
 
 
 async def test_command_says_that_the_file_cannot_be_read(stand: Stand, tmp_path: Path) -> None:
-    """Finding 5: an error while reading names the file read, not the folder written."""
+    """An error while reading names the file read, not the folder written."""
     source = Path("/proc/self/mem")
 
     checked = await check_file(source, tmp_path / "out", stand.folder)
@@ -641,7 +641,7 @@ async def test_command_says_that_the_file_cannot_be_read(stand: Stand, tmp_path:
 async def test_command_says_that_the_file_cannot_be_opened(
     stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Finding 5: neither does an error while opening it."""
+    """Neither does an error while opening it."""
     source = tmp_path / "RECEIPTC.UKE"
     source.write_bytes(FILE)
     usual = Path.open
@@ -671,7 +671,7 @@ async def until_it_checks(stand: Stand, checking: asyncio.Task[ClaimsChecked]) -
 async def test_command_says_that_the_gateway_went_away(
     stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Finding 6: a gateway that ends in the middle is one plain sentence, and nothing is left."""
+    """A gateway that ends in the middle is one plain sentence, and nothing is left."""
     monkeypatch.setattr("gateway.app.claims.CHUNK_BYTES", 64 * 1024)
     source = tmp_path / "RECEIPTC.UKE"
     source.write_bytes(file([claim(number, HELD) for number in range(1, 20_001)], 2_000_000))
@@ -688,7 +688,7 @@ async def test_command_says_that_the_gateway_went_away(
 async def test_command_gives_the_sentence_of_a_gateway_without_its_store(
     stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Finding 6: a gateway that answers that it cannot has not gone away."""
+    """A gateway that answers that it cannot has not gone away."""
 
     async def away(*_: object) -> None:
         raise Unavailable("STORE_UNAVAILABLE")
@@ -705,7 +705,7 @@ async def test_command_gives_the_sentence_of_a_gateway_without_its_store(
 async def test_command_does_not_wait_for_a_gateway_that_hangs(
     stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Finding 23: a gateway that falls silent without closing is given up."""
+    """A gateway that falls silent without closing is given up."""
     monkeypatch.setattr("gateway.app.claims.SILENCE_S_MAX", 0.5)
 
     async def hanging(*_: object) -> None:
@@ -726,7 +726,7 @@ async def test_command_does_not_wait_for_a_gateway_that_hangs(
 async def test_command_says_that_the_description_is_broken(
     stand: Stand, tmp_path: Path, text: str
 ) -> None:
-    """Finding 6: a sandbox.json that says something else is one sentence."""
+    """A sandbox.json that says something else is one sentence."""
     source = tmp_path / "RECEIPTC.UKE"
     source.write_bytes(FILE)
     (stand.folder / "sandbox.json").write_text(text, "latin-1")
@@ -738,7 +738,7 @@ async def test_command_says_that_the_description_is_broken(
 
 @pytest.mark.parametrize("what", ["no sandbox", "no header", "there is one already"])
 async def test_command_leaves_no_folder_it_made(stand: Stand, tmp_path: Path, what: str) -> None:
-    """Finding 7: a check that was refused leaves no folder on the way to `out`, but any old one."""
+    """A check that was refused leaves no folder on the way to `out`, but any old one."""
     source = tmp_path / "RECEIPTC.UKE"
     source.write_bytes(FILE.removeprefix(HEADER))
     if what == "there is one already":

@@ -236,7 +236,7 @@ def test_dropped_records_are_not_kept() -> None:
 
 
 def test_claim_of_few_large_records_is_bounded() -> None:
-    """Finding 21: a claim holds so many bytes, however few its records are."""
+    """A claim holds so many bytes, however few its records are."""
     large = record("SJ", {"症状詳記区分": "01", "症状詳記データ": "あ" * 1_000})
     limits = UkeLimits(claim_bytes_max=10_000)
     (found,) = [
@@ -249,7 +249,7 @@ def test_claim_of_few_large_records_is_bounded() -> None:
 
 
 def test_usual_limits_keep_a_claim_within_what_clients_take() -> None:
-    """Finding 21: a claim and what is told of it fit into the 4 MiB of a gRPC client."""
+    """A claim and what is told of it fit into the 4 MiB of a gRPC client."""
     assert UkeLimits().claim_bytes_max <= 3 * 1024**2
 
 

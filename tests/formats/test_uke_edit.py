@@ -210,7 +210,7 @@ def test_moved_claim_reads_back(symbol: str, number: str, was: dict[str, str]) -
     [("12-3", "12⁃3"), ("１２－３", "12−3"), ("123", "１２３"), ("12 3", "123"), ("㈱", "(株)")],
 )
 def test_same_symbol_keeps_the_spelling_of_the_claim(said: str, registered: str) -> None:
-    """Finding 4: a class is corrected though the registered spelling has no cp932 form."""
+    """A class is corrected though the registered spelling has no cp932 form."""
     data = claim(HO={"記号": said, "番号": "１２" if ord(said[0]) > 0x7F else "12"})
     identity = InsuredId(InsurerNumber("01130012"), registered, "12", "00")
 
@@ -221,7 +221,7 @@ def test_same_symbol_keeps_the_spelling_of_the_claim(said: str, registered: str)
 
 
 def test_one_of_several_volumes_becomes_a_file_of_its_own() -> None:
-    """Finding 20: IR says 00 (one volume) where GO says 99, whatever volume was read."""
+    """IR says 00 (one volume) where GO says 99, whatever volume was read."""
     numbered = record("IR", HEADER | {"マルチボリューム識別情報": "01"})
     header, *_ = read(a_file(claim()).replace(record("IR", HEADER), numbered))
     assert isinstance(header, UkeHeader)
@@ -262,7 +262,7 @@ def test_totals_count_payers_and_take_the_first_points() -> None:
         ("1320", PatientClass.ELDERLY_30_PERCENT, SOCIETIES, "1120"),
         ("1222", PatientClass.FAMILY, SOCIETIES, "1136"),
         ("1135", PatientClass.PUBLIC_EXPENSE_ONLY, SOCIETIES, "1221"),
-        # Finding 8: the retirees' types are those of the insurer it goes to.
+        # The retirees' types are those of the insurer it goes to.
         ("1412", PatientClass.PRESCHOOL, SOCIETIES, "1114"),
         ("1112", PatientClass.PRESCHOOL, RETIREES, "1414"),
         ("1436", PatientClass.SELF, RETIREES, "1432"),
