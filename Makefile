@@ -26,7 +26,7 @@ demo: setup ## The main job in one go, in a scratch folder
 	$(BIN)/onshi demo
 
 test: setup ## Run every test
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 check: setup ## Lint, types, import contracts, protos, generated code
 	$(BIN)/ruff check .

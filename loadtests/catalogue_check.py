@@ -74,10 +74,15 @@ async def show() -> int:
                 planted = replace(people[0], expected_validity=people[0].expected_validity + 1)
                 noticed = disagreements(planted, await answers_about(stub, sandbox, planted, 9999))
                 print(f"planted wrong expectation: {len(noticed)} of 3 ways disagree")
-                wrong = []
-                for number, person in enumerate(people):
-                    answers = await answers_about(stub, sandbox, person, number)
-                    wrong += disagreements(person, answers)
+                asking = (
+                    answers_about(stub, sandbox, person, number)
+                    for number, person in enumerate(people)
+                )
+                wrong = [
+                    sentence
+                    for person, answers in zip(people, await asyncio.gather(*asking), strict=True)
+                    for sentence in disagreements(person, answers)
+                ]
     counts = Counter(person.expected_validity for person in people)
     print(f"{len(people)} persons, by validity {dict(sorted(counts.items()))}, 3 ways each")
     for sentence in wrong:

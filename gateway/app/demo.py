@@ -170,7 +170,8 @@ async def _ask_all(sandbox: Sandbox, gateway: Gateway, people: Sequence[TestPers
     party = sandbox.party("institution")
     async with secure_channel(gateway.address, **party) as channel:
         stub = EligibilityServiceStub(channel)
-        return [await _asked(stub, sandbox, person, number) for number, person in enumerate(people)]
+        asking = (_asked(stub, sandbox, person, number) for number, person in enumerate(people))
+        return await asyncio.gather(*asking)
 
 
 async def _asked(
