@@ -13,16 +13,20 @@ help: ## List the verbs
 
 setup: $(VENV)/.ok ## Build the virtual environment from the hash-locked requirements
 
-$(VENV)/.ok: requirements.lock pyproject.toml
+$(VENV)/.run: requirements-run.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-run.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-run: setup ## Start the sandbox: gateway, folders, test persons; Ctrl-C stops it
+$(VENV)/.ok: requirements.lock $(VENV)/.run
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	touch $@
+
+run: $(VENV)/.run ## Start the sandbox: gateway, folders, test persons; Ctrl-C stops it
 	$(BIN)/onshi sandbox --dir $(SANDBOX)
 
-demo: setup ## The main job in one go, in a scratch folder
+demo: $(VENV)/.run ## One story from a job change to the moved claim, in a scratch folder
 	$(BIN)/onshi demo
 
 test: setup ## Run every test
@@ -41,10 +45,11 @@ check: setup ## Lint, types, import contracts, protos, generated code
 protos: setup ## Generate gateway/v1 from protos/
 	.ci/proto-generate gateway/v1
 
-lock: setup ## Resolve pyproject.toml into requirements.lock
+lock: setup ## Resolve pyproject.toml into the two locks: all, and what running needs
 	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --generate-hashes --python-version 3.11 -o requirements.lock
+	$(BIN)/uv pip compile --quiet pyproject.toml --group install --constraints requirements.lock --generate-hashes --python-version 3.11 -o requirements-run.lock
 
-certs: setup ## Issue a CA and one leaf per role into certs/issued
+certs: $(VENV)/.run ## Issue a CA and one leaf per role into certs/issued
 	$(BIN)/onshi certs issue --dir certs/issued
 
 load: setup ## Three minutes of clinics, cards, folders and insurers; report in load-report/
