@@ -249,6 +249,12 @@ class MemoryVault:
         """See `Vault`."""
         return self._people.setdefault(number, if_new)
 
+    async def people_of(
+        self, asked: Sequence[tuple[IndividualNumber, PersonKey]]
+    ) -> Sequence[PersonKey]:
+        """See `Vault`."""
+        return [self._people.setdefault(number, if_new) for number, if_new in asked]
+
     async def holds(self, person_key: PersonKey, number: IndividualNumber) -> bool:
         """See `Vault`."""
         return self._people.get(number) == person_key

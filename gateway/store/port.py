@@ -307,6 +307,15 @@ class Vault(Protocol):
         Asking again gives the same person, over restarts and key rotation too.
         """
 
+    async def people_of(
+        self, asked: Sequence[tuple[IndividualNumber, PersonKey]]
+    ) -> Sequence[PersonKey]:
+        """
+        Do what `person_of` does for several numbers, in their order and with one sync.
+
+        A number that comes twice belongs to one person.
+        """
+
     async def holds(self, person_key: PersonKey, number: IndividualNumber) -> bool:
         """Whether a person's number is this one."""
 

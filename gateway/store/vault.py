@@ -12,7 +12,7 @@ from __future__ import annotations
 import hmac
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -81,7 +81,22 @@ class SqliteVault:
 
     async def person_of(self, number: IndividualNumber, if_new: PersonKey) -> PersonKey:
         """See `Vault`. Raises `Unavailable`, `STORE_UNAVAILABLE`, as a store does."""
-        return await self._line.run(self._finding(number, if_new))
+        return (await self.people_of([(number, if_new)]))[0]
+
+    async def people_of(
+        self, asked: Sequence[tuple[IndividualNumber, PersonKey]]
+    ) -> Sequence[PersonKey]:
+        """See `Vault`. Nothing is written where every number is known by the current key."""
+        current = self._keys[0]
+
+        def find(connection: sqlite3.Connection) -> Sequence[PersonKey]:
+            known = [_person(connection, current, number) for number, _ in asked]
+            if None not in known:
+                return [person_key for person_key in known if person_key is not None]
+            with transaction(connection):
+                return [self._kept(connection, number, if_new) for number, if_new in asked]
+
+        return await self._line.run(find)
 
     async def holds(self, person_key: PersonKey, number: IndividualNumber) -> bool:
         """See `Vault`."""
@@ -111,21 +126,17 @@ class SqliteVault:
 
         return await self._line.run(read)
 
-    def _finding(
-        self, number: IndividualNumber, if_new: PersonKey
-    ) -> Callable[[sqlite3.Connection], PersonKey]:
+    def _kept(
+        self, connection: sqlite3.Connection, number: IndividualNumber, if_new: PersonKey
+    ) -> PersonKey:
+        """Whose a number is, now by the current key; runs inside the caller's transaction."""
         current, *previous = self._keys
-
-        def find(connection: sqlite3.Connection) -> PersonKey:
-            if (person_key := _person(connection, current, number)) is not None:
-                return person_key
-            person_key = self._found(connection, number) or if_new
-            with transaction(connection):
-                connection.executemany(sql.VAULT_REMOVE, [(key.mac(number),) for key in previous])
-                connection.execute(sql.VAULT_ADD, current.row(number, person_key))
+        if (person_key := _person(connection, current, number)) is not None:
             return person_key
-
-        return find
+        person_key = self._found(connection, number) or if_new
+        connection.executemany(sql.VAULT_REMOVE, [(key.mac(number),) for key in previous])
+        connection.execute(sql.VAULT_ADD, current.row(number, person_key))
+        return person_key
 
     def _found(self, connection: sqlite3.Connection, number: IndividualNumber) -> PersonKey | None:
         people = (_person(connection, key, number) for key in self._keys)

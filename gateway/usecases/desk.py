@@ -19,7 +19,6 @@ from gateway.domain.period import Instant
 from gateway.store.port import Batch, Loaded, UploadKey, Vault, Writing
 from gateway.usecases.applying import Working
 from gateway.usecases.context import Clock, NewKey
-from gateway.usecases.enrollees import Pending
 from gateway.usecases.targets import lookup_keys
 
 
@@ -141,7 +140,11 @@ class Desk:
     async def _resolve(self, working: Working) -> None:
         """Ask the vault whom the numbers of accepted changes belong to; link, or have checked."""
         pending = working.pending()
-        people = await asyncio.gather(*(self._person_of(one) for one in pending))
+        if not pending:
+            return
+        people = await self._vault.people_of(
+            [(one.change.number, one.if_new) for one in pending if one.change.number is not None]
+        )
         if self._numbers_told is not None:
             for one, person_key in zip(pending, people, strict=True):
                 working.await_check(one.enrollee_key, person_key)
@@ -151,7 +154,3 @@ class Desk:
             working.absorb(await self._store.load((), unknown))
         for one, person_key in zip(pending, people, strict=True):
             working.link(one.enrollee_key, person_key)
-
-    async def _person_of(self, pending: Pending) -> PersonKey:
-        assert pending.change.number is not None
-        return await self._vault.person_of(pending.change.number, pending.if_new)

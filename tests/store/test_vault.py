@@ -61,6 +61,17 @@ async def test_a_number_stays_with_its_first_person(vault: SqliteVault) -> None:
     assert person(2) == await vault.person_of(OTHER, person(2))
 
 
+async def test_several_numbers_are_answered_in_order_and_in_one_commit(
+    place: Place, vault: SqliteVault
+) -> None:
+    """Known and new ones together; one that comes twice is one person's; nothing half-way."""
+    await vault.person_of(NUMBER, person(1))
+    asked = [(OTHER, person(2)), (NUMBER, person(3)), (OTHER, person(4))]
+    assert [person(2), person(1), person(2)] == list(await vault.people_of(asked))
+    assert len(place.rows()) == 2
+    assert list(await vault.people_of([])) == []
+
+
 async def test_holds_tells_whose_number_it_is(vault: SqliteVault) -> None:
     """A person holds their own number, not another's nor an unknown one."""
     await vault.person_of(NUMBER, person(1))
