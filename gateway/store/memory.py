@@ -296,6 +296,10 @@ class MemorySpool:
         """See `Spool`."""
         self._files.pop(upload_key, None)
 
+    async def uploads(self, uploads_max: int) -> Sequence[UploadKey]:
+        """See `Spool`."""
+        return list(self._files)[:uploads_max]
+
 
 class MemoryAccesses:
     """`Accesses` in a list, for tests to look at."""

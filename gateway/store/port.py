@@ -387,3 +387,6 @@ class Spool(Protocol):
 
     async def discard(self, upload_key: UploadKey) -> None:
         """Forget an upload's bytes. Discarding twice is no error."""
+
+    async def uploads(self, uploads_max: int) -> Sequence[UploadKey]:
+        """Give uploads that have bytes here, at most so many, in no order."""

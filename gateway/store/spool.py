@@ -19,6 +19,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -32,6 +33,7 @@ from gateway.store.port import UploadKey
 FRAME: Final = struct.Struct(">IQ12s")
 """Length of the ciphertext with its tag, offset of the first plain byte, nonce."""
 
+SUFFIX: Final = ".spool"
 TAG_BYTES: Final = 16
 NONCE_BYTES: Final = 12
 UPLOADS_INDEXED_MAX: Final = 256
@@ -239,6 +241,15 @@ class FileSpool:
 
         await self._run(remove)
 
+    async def uploads(self, uploads_max: int) -> Sequence[UploadKey]:
+        """See `Spool`."""
+
+        def listed() -> Sequence[UploadKey]:
+            found = islice(self._directory.glob(f"*{SUFFIX}"), uploads_max)
+            return [UploadKey(bytes.fromhex(path.stem)) for path in found]
+
+        return await self._run(listed)
+
     async def _run(self, work: Callable[[], Result]) -> Result:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -246,7 +257,7 @@ class FileSpool:
             raise Unavailable("STORE_UNAVAILABLE") from error
 
     def _path(self, upload_key: UploadKey) -> Path:
-        return self._directory / f"{upload_key.hex()}.spool"
+        return self._directory / f"{upload_key.hex()}{SUFFIX}"
 
     def _upload(self, upload_key: UploadKey) -> _Upload:
         upload = self._uploads.get(upload_key)

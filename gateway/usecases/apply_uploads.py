@@ -32,6 +32,9 @@ from gateway.usecases.upload_coverage import UploadLimits
 READ_BYTES: Final = 64 * 1024
 """How much of a file is taken from the spool at a time."""
 
+SWEPT_MAX: Final = 10_000
+"""Uploads in the spool looked at when the writer starts."""
+
 RETRY_S: Final = 0.2
 """How long applying rests when the store cannot be reached."""
 
@@ -121,9 +124,13 @@ class Applier:
     async def run(self, stop: asyncio.Event) -> None:
         """Apply uploads as they come until told to stop; ends between two slices."""
         self._is_stopped = False
+        is_swept = False
         while not stop.is_set():
             self._woken.clear()
             try:
+                if not is_swept:
+                    await self._sweep()
+                    is_swept = True
                 uploads = await self._store.unapplied_uploads()
                 if uploads:
                     await self._apply(uploads[0], stop)
@@ -134,6 +141,13 @@ class Applier:
                     await asyncio.wait_for(stop.wait(), RETRY_S)
         self._is_stopped = True
         self._applied.set()
+
+    async def _sweep(self) -> None:
+        """Discard what a crash left between an upload's last slice and its discard."""
+        for upload_key in await self._spool.uploads(SWEPT_MAX):
+            upload = await self._store.upload(upload_key)
+            if upload is not None and upload.state is UploadState.APPLIED:
+                await self._spool.discard(upload_key)
 
     async def _apply(self, upload: Upload, stop: asyncio.Event) -> None:
         reader = self._new_reader(self._limits.line_bytes_max)

@@ -262,3 +262,14 @@ async def test_a_lost_key_file_is_not_replaced(root: Path, spool: FileSpool) -> 
     (root / "spool.json").unlink()
     with pytest.raises(FileNotFoundError):
         opened(root)
+
+
+async def test_uploads_are_listed_until_they_are_discarded(spool: FileSpool) -> None:
+    """What has bytes is listed, at most as many as asked for."""
+    other = UploadKey(b"another-upload--")
+    await spool.append(UPLOAD_KEY, 0, b"abc")
+    await spool.append(other, 0, b"def")
+    assert {UPLOAD_KEY, other} == set(await spool.uploads(9))
+    assert len(await spool.uploads(1)) == 1
+    await spool.discard(UPLOAD_KEY)
+    assert [other] == list(await spool.uploads(9))

@@ -362,6 +362,25 @@ async def test_a_number_lost_in_a_crash_claims_nobody() -> None:
     assert sizes == [0, 1, 1]
 
 
+async def test_bytes_a_crash_left_behind_are_discarded_at_the_next_start() -> None:
+    """An applied upload's file goes, however the writer died; one under way stays."""
+    stand = Stand()
+    data = a_file(new("1"))
+    await stand.upload(data, "applied")
+    applied, under_way = (upload_key_of(INSURER, name) for name in ("applied", "under-way"))
+    await stand.spool.append(applied, 0, data)
+    await stand.spool.append(under_way, 0, data[:10])
+    await Stand(stand).apply_all()
+    again = Stand(stand)
+    stop = asyncio.Event()
+    task = asyncio.create_task(again.applier.run(stop))
+    while applied in await again.spool.uploads(9):  # noqa: ASYNC110  a spool has no event
+        await asyncio.sleep(0)
+    stop.set()
+    await task
+    assert [under_way] == list(await again.spool.uploads(9))
+
+
 async def test_a_single_change_comes_between_two_slices() -> None:
     """A change sent while a big file is applied waits for one slice, not for the file."""
     stand = Stand(limits=replace(LIMITS, slice_lines_max=5))
