@@ -26,6 +26,11 @@ DISTRIBUTED_BY: Final = {
     "person_cards": "person_key",
     "uploads": "upload_key",
     "refused_lines": "upload_key",
+    "changes": "insurer_number",
+    "filings": "enrollee_key",
+    "overlaps": "insurer_number",
+    "inquiries": "inquiry_id",
+    "collections": "insurer_number",
 }
 """Every table's distribution column; `meta` has one row and is everywhere."""
 
@@ -123,6 +128,7 @@ NUMBER_CHECKS: Final = Table(
         "received_time",
         sqlite_where=text("state = 2 AND projected_time IS NULL"),
     ),
+    Index("number_checks_wanted", "received_time", sqlite_where=text("state = 5")),
 )
 
 CARDS: Final = Table(
@@ -161,6 +167,8 @@ UPLOADS: Final = Table(
     _count("lines_unchanged"),
     _count("lines_refused"),
     Column("number_person", LargeBinary),
+    Column("lines_total", Integer),
+    Column("is_dry_run", Integer, nullable=False, server_default=text("0")),
     Index("uploads_received", "received_time", sqlite_where=text("state = 2")),
 )
 
@@ -171,6 +179,71 @@ REFUSED_LINES: Final = Table(
     _count("line_number", is_primary=True),
     _text("column_name", is_primary=True),
     _text("reason", is_primary=True),
+    sqlite_with_rowid=False,
+)
+
+CHANGES: Final = Table(
+    "changes",
+    METADATA,
+    _text("insurer_number", is_primary=True),
+    _time("recorded_time", is_primary=True),
+    _count("place", is_primary=True),
+    _count("kind"),
+    _key("enrollee_key", is_primary=False),
+    _key("person_key", is_primary=False),
+    _count("cover_no"),
+    _count("version_no"),
+    Index("changes_by_time", "recorded_time"),
+    sqlite_with_rowid=False,
+)
+
+FILINGS: Final = Table(
+    "filings",
+    METADATA,
+    _key("enrollee_key"),
+    _count("cover_no", is_primary=True),
+    _count("kind", is_primary=True),
+    _text("insurer_number"),
+    _text("employer_code"),
+    _text("fact_date"),
+    Column("filed_date", Text),
+    Column("received_date", Text),
+    _time("registered_time"),
+    _time("linked_time", is_optional=True),
+    _time("card_visible_time", is_optional=True),
+    Index("filings_registered", "insurer_number", "registered_time"),
+)
+
+OVERLAPS: Final = Table(
+    "overlaps",
+    METADATA,
+    _text("insurer_number", is_primary=True),
+    _key("person_key"),
+    _time("recorded_time"),
+    sqlite_with_rowid=False,
+)
+
+INQUIRIES: Final = Table(
+    "inquiries",
+    METADATA,
+    _key("inquiry_id"),
+    _text("asking_insurer"),
+    _text("asked_insurer"),
+    _time("asked_time"),
+    _time("answered_time", is_optional=True),
+    Column("question", LargeBinary, nullable=False),
+    Column("answer", LargeBinary),
+    Index("inquiries_asked", "asked_insurer", "asked_time"),
+    Index("inquiries_asking", "asking_insurer", "asked_time"),
+)
+
+COLLECTIONS: Final = Table(
+    "collections",
+    METADATA,
+    _text("insurer_number", is_primary=True),
+    _key("enrollee_key"),
+    _count("cover_no", is_primary=True),
+    _text("loss_date"),
     sqlite_with_rowid=False,
 )
 

@@ -262,13 +262,13 @@ async def test_an_older_schema_is_migrated(
     await put(store, person(1), enrollee(1), cover())
     await store.close()
     scripts = Path(shutil.copytree(migrating.SCRIPTS, tmp_path / "migrations"))
-    (scripts / "versions" / "third.py").write_text(
-        "from alembic import op\nrevision = '0003'\ndown_revision = '0002'\n"
+    (scripts / "versions" / "next.py").write_text(
+        "from alembic import op\nrevision = '9999'\ndown_revision = '0003'\n"
         "def upgrade():\n    op.execute('ALTER TABLE people ADD COLUMN note TEXT')\n",
         encoding="utf-8",
     )
-    monkeypatch.setattr(sqlite_file, "SCHEMA_REVISION", "0003")
-    with pytest.raises(StoreTooOld, match=r"schema 0002.*needs 0003"):
+    monkeypatch.setattr(sqlite_file, "SCHEMA_REVISION", "9999")
+    with pytest.raises(StoreTooOld, match=r"schema 0003.*needs 9999"):
         SqliteReader(database, encode_coverage)
     migrate(database, encode_coverage, scripts)
     reader = SqliteReader(database, encode_coverage)
@@ -279,8 +279,8 @@ async def test_an_older_schema_is_migrated(
 def test_a_failing_migration_changes_nothing(database: Path, tmp_path: Path) -> None:
     """A step that fails half-way takes back its changes of the schema too."""
     scripts = Path(shutil.copytree(migrating.SCRIPTS, tmp_path / "migrations"))
-    (scripts / "versions" / "third.py").write_text(
-        "from alembic import op\nrevision = '0003'\ndown_revision = '0002'\n"
+    (scripts / "versions" / "next.py").write_text(
+        "from alembic import op\nrevision = '9999'\ndown_revision = '0003'\n"
         "def upgrade():\n    op.execute('CREATE TABLE half (x)')\n    raise KeyError('step')\n",
         encoding="utf-8",
     )
