@@ -89,6 +89,8 @@ def catalogue(institution_code: str) -> Catalogue:
         *_several(),
         *_assistance(institution_code),
         *_suspended(),
+        *_hidden(),
+        *_papers(),
     ]
     rows: dict[str, list[Row]] = {}
     for entry in entries:
@@ -233,7 +235,7 @@ def _certificates() -> Iterator[_Entry]:
     again = {**blood, **_disease("3", "10000", "20250901"), "action": "CHANGE"}
     change = {name: again[name] for name in (*_CHANGED, *_disease("3", "10000"))}
     yield _consented(_entry("two-specific-diseases", [blood, change]))
-    reduced = {**limit, "limit_kind": "03", "limit_class": "B06"}
+    reduced = {**limit, "limit_kind": "03", "limit_class": "B06", "documents_seen": "1+2"}
     reduction = _new(NATIONAL, "かくう/00151/01", "reduction", "20110228", **reduced)
     yield _consented(_entry("reduction-certificate", [reduction]))
     seventy_today = {**elderly, "elderly_issue_date": "20260410"}
@@ -250,6 +252,7 @@ def _disease(category: str, self_pay: str, first: str = "20250801") -> Row:
         "disease_first_valid_date": first,
         "disease_last_valid_date": "20260731",
         "disease_self_pay": self_pay,
+        "documents_seen": "1+3",
     }
 
 
@@ -265,6 +268,36 @@ def _suspended() -> Iterator[_Entry]:
     ):
         entry = _entry(person_id, [_new(SOCIETY, f"12-34/9201/{branch}", key, "20260401")])
         yield entry._replace(person=replace(entry.person, is_suspended=True))
+
+
+def _hidden() -> Iterator[_Entry]:
+    fled = _new(SOCIETY, "12-34/9301/01", "fled", "20190401", is_nondisclosed="1")
+    yield _entry("address-not-disclosed", [fled])
+    withheld = _new(NATIONAL, "かくう/00160/01", "withheld", "20220401")
+    flag = {name: withheld[name] for name in _CHANGED} | {"is_self_information_withheld": "1"}
+    yield _entry("self-information-withheld", [withheld, {**flag, "action": "CHANGE"}])
+
+
+def _papers() -> Iterator[_Entry]:
+    certificate = {
+        "certificate_issue_date": "20251202",
+        "certificate_last_valid_date": "20301202",
+    }
+    continued = _new(
+        SOCIETY,
+        "12-34/9401/01",
+        "continued",
+        "20250401",
+        is_voluntary_continuation="1",
+        **certificate,
+    )
+    yield _entry("voluntary-continuation", [continued])
+    card = {"card_issue_date": "20190410", "card_first_valid_date": "20190410"}
+    reissued = _new(ASSOCIATION, "71000007/41/00", "reissued", "20190401", **card)
+    newer = {name: reissued[name] for name in _CHANGED} | {"card_issue_date": "20250120"}
+    yield _entry("card-reissued", [reissued, {**newer, "action": "CHANGE"}])
+    died = _new(LATTER_STAGE, "/99000034/", "died", "20150909", **certificate)
+    yield _entry("lost-by-death", [died, loss_row(died, "20260402", "01")])
 
 
 def _days() -> Iterator[_Entry]:

@@ -48,6 +48,11 @@ reduction | 夢見　ヨシ | ユメミ ヨシ | 2 | 19510228
 seventy-today | 架空　弘 | カクウ ヒロシ | 1 | 19560415
 suspended | 見本　渚 | ミホン ナギサ | 2 | 19940606
 suspended-2 | 青空　渡 | アオゾラ ワタル | 1 | 19771212
+fled | 月影　汐里 | ツキカゲ シオリ | 2 | 19860117
+withheld | 夢見　円 | ユメミ マドカ | 2 | 19900303
+continued | 七色　修一 | ナナイロ シュウイチ | 1 | 19650707
+reissued | 夕凪　綾 | ユウナギ アヤ | 2 | 19820202
+died | 虹色　八重 | ニジイロ ヤエ | 2 | 19400909
 """
 """Key, name, kana, sex (OQSCD007), birth date. New people go at the end: the place counts."""
 
@@ -94,6 +99,11 @@ reduction-certificate | 1 | 標準負担額減額認定証。提供に同意 | R
 seventy-on-the-day | 1 | 70歳の誕生日。受給者証は翌月から | 70 today, certificate in May
 suspended-after-check | 4 | 照合で生年月日が不一致。閲覧停止 | Birth date differs: suspended
 suspended-family | 4 | 照合不一致の家族。閲覧停止 | A family member, suspended
+address-not-disclosed | 1 | 不開示。番号の照会では住所が出ない | Nondisclosed: no address by number
+self-information-withheld | 1 | 自己情報提供不可。カードでは該当なし | Withheld: a card finds nothing
+voluntary-continuation | 1 | 任意継続。資格確認書あり | Voluntary continuation, with a certificate
+card-reissued | 1 | 証を再交付。新しい交付日が出る | Card reissued, the newer issue date shows
+lost-by-death | 2 | 死亡で喪失 | Lost by death
 assistance-old-ticket | 6 | 医療扶助。前月の医療券だけ | Medical assistance, last month's ticket
 """
 """Id, expected validity (OQSCD006), note in Japanese and English."""

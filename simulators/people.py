@@ -33,7 +33,10 @@ _COLUMN_NAMES: Final = """
     limit_first_valid_date limit_last_valid_date limit_long_term_date disease_category
     disease_issue_date disease_first_valid_date disease_last_valid_date disease_self_pay
     ticket_type ticket_month ticket_issue_number ticket_first_valid_date ticket_last_valid_date
-    ticket_institution_code ticket_institution_name new_symbol new_number new_branch new_birth_date
+    ticket_institution_code ticket_institution_name is_voluntary_continuation is_nondisclosed
+    is_self_information_withheld card_collected_date certificate_issue_date
+    certificate_last_valid_date certificate_collected_date documents_seen effective_date
+    employer_code filed_date received_date new_symbol new_number new_branch new_birth_date
     new_acquisition_date individual_number
 """
 COLUMNS: Final = tuple(_COLUMN_NAMES.split())

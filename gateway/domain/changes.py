@@ -15,8 +15,10 @@ from typing import Any, Final, assert_never
 
 from msgspec import structs
 
+from gateway.domain.cover_rules import reissued, require_documents, require_sound
 from gateway.domain.coverage import Coverage, CoverState, LossReason
 from gateway.domain.errors import Conflict, InvalidInput
+from gateway.domain.filing import Filing
 from gateway.domain.identifiers import InsuredId
 from gateway.domain.individual_number import IndividualNumber
 from gateway.domain.period import Instant, Period
@@ -50,14 +52,20 @@ class NewCover:
     target: Target
     items: Items
     number: IndividualNumber | None = field(default=None, repr=False)
+    filing: Filing | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeItems:
-    """Items change in the world (異動, CHANGE)."""
+    """
+    Items change in the world (異動, CHANGE).
+
+    `effective_date` (異動年月日) tells which of several changes in one file comes first.
+    """
 
     target: Target
     items: Items
+    effective_date: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,7 @@ class LoseCover:
     target: Target
     loss_date: date
     reason: LossReason
+    filing: Filing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +125,15 @@ def apply(covers: Sequence[Coverage], change: Change, now: Instant) -> tuple[Cov
     Raises:
         Conflict: `COVERAGE_EXISTS`, `COVERAGE_OVERLAPS`, `COVERAGE_UNKNOWN`,
             `COVERAGE_AMBIGUOUS`, `ALREADY_LOST`.
-        InvalidInput: `LOSS_BEFORE_ACQUISITION`, `NOTHING_TO_CHANGE`.
+        InvalidInput: `LOSS_BEFORE_ACQUISITION`, `NOTHING_TO_CHANGE`; as
+            `gateway.domain.cover_rules`.
     """
     match change:
         case NewCover():
             return _begin(covers, change, now)
         case ChangeItems(target=target, items=items):
             old = _aimed_at(covers, target)
-            return _replaced(covers, old, _with_items(old, items), now)
+            return _replaced(covers, old, _with_items(old, reissued(old, items)), now)
         case LoseCover(target=target, loss_date=loss_date, reason=reason):
             old = _aimed_at(covers, target)
             if old.period.end is not None:
@@ -160,6 +170,8 @@ def _begin(covers: Sequence[Coverage], change: NewCover, now: Instant) -> tuple[
         period=Period.until_loss(target.acquisition_date, None),
         **change.items,
     )
+    require_documents(change.items)
+    require_sound(fresh, change.items)
     for cover in _alive(covers):
         if cover.period.start != fresh.period.start:
             continue
@@ -199,11 +211,14 @@ def _correct(
 def _with_items(cover: Coverage, items: Items) -> Coverage:
     if not items:
         raise InvalidInput("NOTHING_TO_CHANGE")
+    require_documents(items)
     merged = dict(items)
     for name in CERTIFICATE_ITEMS:
         if name in merged:
             merged[name] = _merged_certificates(getattr(cover, name), merged[name])
-    return structs.replace(cover, **merged)
+    fresh = structs.replace(cover, **merged)
+    require_sound(fresh, items)
+    return fresh
 
 
 def _merged_certificates(old: Sequence[Any], new: Sequence[Any]) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gateway.domain.coverage import (
     Coverage,
@@ -24,11 +24,24 @@ from gateway.domain.coverage import (
     LimitCertificate,
     MedicalTicket,
 )
+from gateway.domain.hiding import Flags, flags_of_cover, flags_of_person
 from gateway.domain.identifiers import EnrolleeKey, LookupKey, PersonKey
 from gateway.domain.period import Instant, Period
 
 Render = Callable[[Coverage], bytes]
 """Spells what an answer shows of a cover, without certificates; given by the composition root."""
+
+
+class Hiding(Struct, frozen=True, array_like=True):
+    """
+    What is different about a cover of somebody who must not be found.
+
+    The cover's own sheet holds no address then. `card_sheet` takes its place in an answer by
+    card; `is_withheld` tells that no card finds the cover.
+    """
+
+    card_sheet: bytes
+    is_withheld: bool
 
 
 class CompactCover(Struct, frozen=True, array_like=True):
@@ -50,6 +63,12 @@ class CompactCover(Struct, frozen=True, array_like=True):
     tickets: tuple[MedicalTicket, ...]
     sheet: bytes
     diseases: tuple[DiseaseCertificate, ...] = ()
+    hiding: Hiding | None = None
+
+    @property
+    def is_found_by_card(self) -> bool:
+        """Whether a card may find it: no medical assistance, and nothing that is withheld."""
+        return not (self.is_medical_assistance or (self.hiding and self.hiding.is_withheld))
 
 
 class CompactHistory(Struct, frozen=True, array_like=True):
@@ -61,12 +80,13 @@ class CompactHistory(Struct, frozen=True, array_like=True):
 
 
 def compact(history: History, render: Render) -> CompactHistory:
-    """Reduce a history, keeping the order of its covers."""
+    """Reduce a history, keeping the order of its covers; flags count for the whole person."""
+    flags = flags_of_person(history)
     return CompactHistory(
         history.person_key,
         history.version,
         tuple(
-            _compact_cover(enrolment.enrollee_key, enrolment.is_numbered, cover, render)
+            _compact_cover(enrolment.enrollee_key, enrolment.is_numbered, cover, render, flags)
             for enrolment in history.enrolments
             for cover in enrolment.covers
         ),
@@ -78,7 +98,9 @@ def _compact_cover(
     is_numbered: bool,  # noqa: FBT001  a field of the record
     cover: Coverage,
     render: Render,
+    flags: Flags,
 ) -> CompactCover:
+    sheet, hiding = _hidden(cover, render, flags_of_cover(cover, flags))
     return CompactCover(
         enrollee_key=enrollee_key,
         cover_no=cover.cover_no,
@@ -94,6 +116,16 @@ def _compact_cover(
         elderly=cover.elderly,
         limits=cover.limits,
         tickets=cover.tickets,
-        sheet=render(cover),
+        sheet=sheet,
         diseases=cover.diseases,
+        hiding=hiding,
     )
+
+
+def _hidden(cover: Coverage, render: Render, flags: Flags) -> tuple[bytes, Hiding | None]:
+    """Spell a cover's sheet; with a flag the address stands on that of the card alone, if at all."""
+    if not flags.is_any:
+        return render(cover), None
+    sheet = render(structs.replace(cover, address="", post_number=""))
+    is_withheld = flags.is_self_information_withheld
+    return sheet, Hiding(b"" if is_withheld else render(cover), is_withheld)

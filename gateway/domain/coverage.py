@@ -134,6 +134,17 @@ class DiseaseCertificate(Struct, frozen=True, array_like=True):
     issue_date: date | None = None
 
 
+class Document(Enum):
+    """A document an insurer saw before it issued a certificate; the codes are our own."""
+
+    APPLICATION = "1"
+    """The application (申請書)."""
+    TAX_EXEMPTION = "2"
+    """That the household pays no residence tax (非課税証明書等)."""
+    MEDICAL_OPINION = "3"
+    """A doctor's opinion (医師の意見書)."""
+
+
 class MedicalTicket(Struct, frozen=True, array_like=True):
     """A ticket of medical assistance (医療券・調剤券); `month` is YYYYMM."""
 
@@ -181,6 +192,21 @@ class Coverage(Struct, frozen=True, array_like=True, kw_only=True):
     limits: tuple[LimitCertificate, ...] = ()
     tickets: tuple[MedicalTicket, ...] = ()
     diseases: tuple[DiseaseCertificate, ...] = ()
+    is_voluntary_continuation: bool = False
+    """Continued of one's own will after leaving work (任意継続), for at most two years."""
+    is_nondisclosed: bool = False
+    """The address is not to be told (不開示該当フラグ); see `gateway.domain.hiding`."""
+    is_self_information_withheld: bool = False
+    """The card may be in wrong hands (自己情報提供不可フラグ); see there."""
+    certificate_issue_date: date | None = None
+    """Of the qualification certificate (資格確認書)."""
+    certificate_last_valid_date: date | None = None
+    """Included."""
+    certificate_collected_date: date | None = None
+    card_collected_date: date | None = None
+    """When the insurer had the card back (証回収日)."""
+    documents_seen: tuple[Document, ...] = ()
+    """What was seen for the certificates said last."""
 
     @property
     def is_visible(self) -> bool:

@@ -264,7 +264,7 @@ def _matching(history: CompactHistory, query: Query, rules: Rules) -> list[_Matc
                 if history.person_key == person_key
                 and cover.state is CoverState.REGISTERED
                 and (cover.is_numbered or rules.is_unnumbered_found_by_card)
-                and not cover.is_medical_assistance
+                and cover.is_found_by_card
             ]
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway.domain.advice import Advice, advise
 from gateway.domain.reasons_of_cards import CARD_REASONS
+from gateway.domain.reasons_of_changes import CHANGE_REASONS
 from gateway.domain.reasons_of_claims import CLAIM_REASONS
 
 __all__ = ["REASONS", "Advice"]
@@ -303,5 +304,6 @@ REASONS: Final[dict[str, Advice]] = {
         "See the limit matches_max.",
     ),
     **CARD_REASONS,
+    **CHANGE_REASONS,
     **CLAIM_REASONS,
 }

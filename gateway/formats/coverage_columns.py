@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 from gateway.domain.coverage import (
     CardClassification,
     DiseaseCategory,
+    Document,
     LimitClass,
     LimitKind,
     LossReason,
@@ -105,6 +106,17 @@ def _flag(cell: str) -> bool:
     return cell == "1"
 
 
+def _documents(cell: str) -> tuple[Document, ...]:
+    seen = {_DOCUMENT.parse(code.strip()) for code in cell.split("+")}
+    return tuple(sorted(seen, key=lambda document: document.value))
+
+
+def _employer(cell: str) -> str:
+    if re.fullmatch("[0-9A-Za-z]{1,20}", cell) is None:
+        raise InvalidInput("FORMAT_WRONG")
+    return cell
+
+
 def _percent(cell: str) -> int:
     if re.fullmatch("[0-9]{1,3}", cell) is None:
         raise InvalidInput("FORMAT_WRONG")
@@ -152,6 +164,10 @@ _SHORT: Final = _text(20)
 _NAME: Final = _text(100)
 _ADDRESS: Final = _text(200)
 _SEX: Final = _code(Sex)
+_FLAG: Final = Kind("code: 0, 1", _flag)
+_DOCUMENT: Final = _code(Document)
+_DOCUMENTS: Final = Kind(f"{_DOCUMENT.name}; several joined by +", _documents)
+_EMPLOYER: Final = Kind("1 to 20 letters and digits", _employer)
 _PERCENT: Final = Kind("per cent, 0 to 100", _percent)
 
 _ALL: Final = frozenset(Action)
@@ -159,7 +175,9 @@ _FACTS: Final = frozenset({Action.NEW, Action.CHANGE, Action.CORRECT})
 _NEW: Final = frozenset({Action.NEW})
 _LOSS: Final = frozenset({Action.LOSS})
 _CORRECT: Final = frozenset({Action.CORRECT})
+_CHANGE: Final = frozenset({Action.CHANGE})
 _LOSING: Final = _LOSS | _CORRECT
+_FILED: Final = _NEW | _LOSS
 _NUMBER: Final = frozenset({Action.NUMBER})
 
 
@@ -201,7 +219,7 @@ COLUMNS: Final = {
         _part("card_first_valid_date", "被保険者証有効開始年月日", _DAY),
         _part("card_last_valid_date", "被保険者証有効終了年月日", _DAY),
         _fact("copayment_ratio", "一部負担金割合", _PERCENT),
-        _fact("is_preschool", "未就学区分", Kind("code: 0, 1", _flag)),
+        _fact("is_preschool", "未就学区分", _FLAG),
         _part("elderly_issue_date", "高齢受給者証交付年月日", _DAY),
         _part("elderly_first_valid_date", "高齢受給者証有効開始年月日", _DAY),
         _part("elderly_last_valid_date", "高齢受給者証有効終了年月日", _DAY),
@@ -228,9 +246,21 @@ COLUMNS: Final = {
             "ticket_institution_code", "指定医療機関コード", Kind("institution code", _institution)
         ),
         _part("ticket_institution_name", "指定医療機関名", _NAME),
+        _fact("is_voluntary_continuation", "任意継続", _FLAG),
+        _fact("is_nondisclosed", "不開示該当フラグ", _FLAG),
+        _fact("is_self_information_withheld", "自己情報提供不可フラグ", _FLAG),
+        _fact("card_collected_date", "被保険者証回収年月日", _DAY),
+        _fact("certificate_issue_date", "資格確認書交付年月日", _DAY),
+        _fact("certificate_last_valid_date", "資格確認書有効終了年月日", _DAY),
+        _fact("certificate_collected_date", "資格確認書回収年月日", _DAY),
+        _fact("documents_seen", "確認書類", _DOCUMENTS),
+        Column("effective_date", "異動年月日", _DAY, _CHANGE),
+        Column("employer_code", "事業所コード", _EMPLOYER, _FILED),
+        Column("filed_date", "届出年月日", _DAY, _FILED),
+        Column("received_date", "届出受付年月日", _DAY, _FILED),
         Column("new_symbol", "訂正後の記号", _IDENTIFIER, _CORRECT),
         Column("new_number", "訂正後の番号", _IDENTIFIER, _CORRECT),
-        Column("new_branch", "訂正後・付番後の枝番", _IDENTIFIER, _CORRECT | {Action.CHANGE}),
+        Column("new_branch", "訂正後・付番後の枝番", _IDENTIFIER, _CORRECT | _CHANGE),
         Column("new_birth_date", "訂正後の生年月日", _DAY, _CORRECT),
         Column("new_acquisition_date", "訂正後の資格取得年月日", _DAY, _CORRECT),
         Column("individual_number", "個人番号", _INDIVIDUAL_NUMBER, _NEW | _NUMBER, _NUMBER),

@@ -35,6 +35,7 @@ from gateway.domain.coverage import (
 )
 from gateway.domain.coverage_lines import LineError
 from gateway.domain.errors import InvalidInput, Refusal
+from gateway.domain.filing import Filing
 from gateway.domain.identifiers import InsuredId
 from gateway.domain.individual_number import IndividualNumber
 from gateway.domain.period import Period, is_later
@@ -43,7 +44,8 @@ from gateway.formats.coverage_columns import CLEAR, COLUMNS, REQUIRED_COLUMNS, A
 _DEFAULTS: Final = {field.name: field.default for field in msgspec.structs.fields(Coverage)}
 _CLEARABLE_BY: Final = (Action.CHANGE, Action.CORRECT)
 _MOVED: Final = ("new_symbol", "new_number", "new_branch")
-_NEVER_CLEARED: Final = frozenset({"acquisition_date", "new_acquisition_date"})
+_NEVER_CLEARED: Final = frozenset({"acquisition_date", "new_acquisition_date", "effective_date"})
+_FILED: Final = frozenset({"employer_code", "filed_date", "received_date"})
 
 
 class Header(NamedTuple):
@@ -86,9 +88,10 @@ def decode_cells(cells: Mapping[str, str]) -> Change:
 
     Raises:
         InvalidInput: With the column as its field. `HEADER_WRONG` for a column we do not know,
-            `ACTION_UNKNOWN`, `FIELD_REQUIRED`, `FORMAT_WRONG` (also for a cell its action may
-            not fill), `TOO_LONG`, `LENGTH_WRONG`, `CODE_UNKNOWN`, `DATE_WRONG`,
-            `CHECK_DIGIT_WRONG`, `INSURER_UNIDENTIFIED`, `NOTHING_TO_CHANGE`.
+            `ACTION_UNKNOWN`, `FIELD_REQUIRED`, `FORMAT_WRONG`, `CELL_NOT_TAKEN` (a cell its
+            action does not take), `TOO_LONG`, `LENGTH_WRONG`, `CODE_UNKNOWN`, `DATE_WRONG`,
+            `DATE_ORDER_WRONG`, `CHECK_DIGIT_WRONG`, `INSURER_UNIDENTIFIED`,
+            `NOTHING_TO_CHANGE`.
     """
     if not set(cells) <= set(COLUMNS):
         raise InvalidInput("HEADER_WRONG")
@@ -101,7 +104,7 @@ def decode_cells(cells: Mapping[str, str]) -> Change:
     for column in COLUMNS.values():
         if column.name in said:
             if action not in column.allowed:
-                raise InvalidInput("FORMAT_WRONG", column.name)
+                raise InvalidInput("CELL_NOT_TAKEN", column.name)
         elif action in column.required:
             raise InvalidInput("FIELD_REQUIRED", column.name)
     return _change(action, _Line(action, said))
@@ -111,11 +114,13 @@ def _change(action: Action, line: _Line) -> Change:
     target = Target(line.insured_id(), line.required("birth_date"), line.value("acquisition_date"))
     match action:
         case Action.NEW:
-            return NewCover(target, _items(line), line.individual_number())
+            return NewCover(target, _items(line), line.individual_number(), _filing(line))
         case Action.CHANGE:
-            return ChangeItems(target, _something(_items(line) | _moved(line)))
+            items = _something(_items(line) | _moved(line))
+            return ChangeItems(target, items, line.value("effective_date"))
         case Action.LOSS:
-            return LoseCover(target, line.required("loss_date"), line.required("loss_reason"))
+            lost, reason = line.required("loss_date"), line.required("loss_reason")
+            return LoseCover(target, lost, reason, _filing(line))
         case Action.CORRECT:
             return _correction(target, line)
         case Action.CANCEL:
@@ -226,6 +231,14 @@ def _items(line: _Line) -> dict[str, Any]:
         if line.has_any(prefix):
             items[item] = (certificate(line),)
     return items
+
+
+def _filing(line: _Line) -> Filing | None:
+    if _FILED.isdisjoint(line.said):
+        return None
+    return Filing(
+        line.value("employer_code") or "", line.value("filed_date"), line.value("received_date")
+    )
 
 
 def _elderly(line: _Line) -> ElderlyCertificate:

@@ -35,6 +35,8 @@ ERRAND_WITH_NUMBER: Final = Errand(
     ERRAND.purpose, ERRAND.operation, ERRAND.data | {DataCategory.NUMBER}, ERRAND.recipient
 )
 
+_LATER: Final = frozenset({"filing", "effective_date"})
+
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
 
 
@@ -131,6 +133,8 @@ def _digest(change: Change) -> bytes:
         field.name: getattr(change, field.name)
         for field in fields(change)
         if field.name != "number"
+        # What came later counts where it is said, so that a change sent before is known again.
+        and not (field.name in _LATER and getattr(change, field.name) is None)
     }
     has_number = _number_of(change) is not None
     return hashlib.sha256(

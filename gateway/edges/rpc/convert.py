@@ -149,15 +149,17 @@ def nested(tag: bytes, message: bytes) -> bytes:
 
 
 def _shown(shown: Shown, asked: Query) -> bytes:
+    hiding = shown.cover.hiding
+    face = hiding.card_sheet if hiding and isinstance(asked, ByCard) else shown.cover.sheet
     if not (shown.elderly or shown.limit or shown.tickets or shown.diseases):
-        return shown.cover.sheet
+        return face
     certificates = types_pb2.Coverage(
         elderly_certificate=_elderly(shown.elderly) if shown.elderly else None,
         limit_certificate=_limit(shown.limit) if shown.limit else None,
         medical_tickets=[_ticket(ticket, asked) for ticket in shown.tickets],
         specific_disease_certificates=[_disease(one) for one in shown.diseases],
     )
-    return shown.cover.sheet + certificates.SerializeToString()
+    return face + certificates.SerializeToString()
 
 
 def _code(value: IntEnum | None) -> Any:
