@@ -17,6 +17,7 @@ from msgspec import structs
 
 from gateway.domain.coverage import Coverage, CoverState, LossReason
 from gateway.domain.errors import Conflict, InvalidInput
+from gateway.domain.filing import Filing
 from gateway.domain.identifiers import InsuredId
 from gateway.domain.individual_number import IndividualNumber
 from gateway.domain.period import Instant, Period
@@ -50,6 +51,7 @@ class NewCover:
     target: Target
     items: Items
     number: IndividualNumber | None = field(default=None, repr=False)
+    filing: Filing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class LoseCover:
     target: Target
     loss_date: date
     reason: LossReason
+    filing: Filing | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,6 +233,9 @@ COLUMNS: Final = {
         Column("new_branch", "訂正後・付番後の枝番", _IDENTIFIER, _CORRECT | {Action.CHANGE}),
         Column("new_birth_date", "訂正後の生年月日", _DAY, _CORRECT),
         Column("new_acquisition_date", "訂正後の資格取得年月日", _DAY, _CORRECT),
+        Column("employer_code", "事業所コード", _SHORT, _NEW | _LOSS),
+        Column("filed_date", "届出年月日", _DAY, _NEW | _LOSS),
+        Column("received_date", "届出受付年月日", _DAY, _NEW | _LOSS),
         Column("individual_number", "個人番号", _INDIVIDUAL_NUMBER, _NEW | _NUMBER, _NUMBER),
     )
 }

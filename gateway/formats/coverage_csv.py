@@ -35,6 +35,7 @@ from gateway.domain.coverage import (
 )
 from gateway.domain.coverage_lines import LineError
 from gateway.domain.errors import InvalidInput, Refusal
+from gateway.domain.filing import Filing
 from gateway.domain.identifiers import InsuredId
 from gateway.domain.individual_number import IndividualNumber
 from gateway.domain.period import Period, is_later
@@ -42,6 +43,7 @@ from gateway.formats.coverage_columns import CLEAR, COLUMNS, REQUIRED_COLUMNS, A
 
 _DEFAULTS: Final = {field.name: field.default for field in msgspec.structs.fields(Coverage)}
 _CLEARABLE_BY: Final = (Action.CHANGE, Action.CORRECT)
+_FILING: Final = ("employer_code", "filed_date", "received_date")
 _MOVED: Final = ("new_symbol", "new_number", "new_branch")
 _NEVER_CLEARED: Final = frozenset({"acquisition_date", "new_acquisition_date"})
 
@@ -111,11 +113,12 @@ def _change(action: Action, line: _Line) -> Change:
     target = Target(line.insured_id(), line.required("birth_date"), line.value("acquisition_date"))
     match action:
         case Action.NEW:
-            return NewCover(target, _items(line), line.individual_number())
+            return NewCover(target, _items(line), line.individual_number(), line.filing())
         case Action.CHANGE:
             return ChangeItems(target, _something(_items(line) | _moved(line)))
         case Action.LOSS:
-            return LoseCover(target, line.required("loss_date"), line.required("loss_reason"))
+            loss_date, reason = line.required("loss_date"), line.required("loss_reason")
+            return LoseCover(target, loss_date, reason, line.filing())
         case Action.CORRECT:
             return _correction(target, line)
         case Action.CANCEL:
@@ -195,6 +198,14 @@ class _Line:
         get = self.said.get
         return InsuredId.parse(
             get("insurer_number", ""), get("symbol", ""), get("number", ""), get("branch", "")
+        )
+
+    def filing(self) -> Filing | None:
+        """The notice the line came by; None if it names none."""
+        if not any(name in self.said for name in _FILING):
+            return None
+        return Filing(
+            self.required("employer_code"), self.value("filed_date"), self.value("received_date")
         )
 
     def individual_number(self) -> IndividualNumber | None:

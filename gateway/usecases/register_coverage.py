@@ -125,12 +125,13 @@ def _digest(change: Change) -> bytes:
     Digest what a change says, but for its My Number.
 
     Twelve digits are soon guessed from a digest, so only whether there is a number counts here;
-    which it is, the vault compares.
+    which it is, the vault compares. A change that names no filing has the digest it had before
+    there were filings.
     """
     said = {
         field.name: getattr(change, field.name)
         for field in fields(change)
-        if field.name != "number"
+        if field.name != "number" and (field.name, getattr(change, field.name)) != ("filing", None)
     }
     has_number = _number_of(change) is not None
     return hashlib.sha256(
