@@ -34,7 +34,7 @@ _COLUMN_NAMES: Final = """
     disease_issue_date disease_first_valid_date disease_last_valid_date disease_self_pay
     ticket_type ticket_month ticket_issue_number ticket_first_valid_date ticket_last_valid_date
     ticket_institution_code ticket_institution_name new_symbol new_number new_branch new_birth_date
-    new_acquisition_date individual_number
+    new_acquisition_date employer_code filed_date received_date individual_number
 """
 COLUMNS: Final = tuple(_COLUMN_NAMES.split())
 """The columns of the coverage file, in its order."""

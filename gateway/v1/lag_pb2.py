@@ -25,21 +25,21 @@ _sym_db = _symbol_database.Default()
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14gateway/v1/lag.proto\x12\ngateway.v1\x1a\x16google/type/date.proto\"\x9b\x01\n\x13GetLagReportRequest\x12$\n\tfirst_day\x18\x01 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08last_day\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12\x15\n\remployer_code\x18\x03 \x01(\t\x12\"\n\x04kind\x18\x04 \x01(\x0e\x32\x14.gateway.v1.CaseKind\"\x85\x03\n\x14GetLagReportResponse\x12$\n\tfirst_day\x18\x01 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08last_day\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12\r\n\x05\x63\x61ses\x18\x03 \x01(\x05\x12\x14\n\x0c\x61\x63quisitions\x18\x04 \x01(\x05\x12\x0e\n\x06losses\x18\x05 \x01(\x05\x12\x14\n\x0clate_filings\x18\x06 \x01(\x05\x12\x1a\n\x12late_registrations\x18\x07 \x01(\x05\x12$\n\x06stages\x18\x08 \x03(\x0b\x32\x14.gateway.v1.StageLag\x12)\n\nopen_cases\x18\t \x03(\x0b\x32\x15.gateway.v1.OpenCases\x12\"\n\x04\x64\x61ys\x18\n \x03(\x0b\x32\x14.gateway.v1.DayCases\x12*\n\temployers\x18\x0b \x03(\x0b\x32\x17.gateway.v1.EmployerLag\x12\x1a\n\x12\x65mployers_left_out\x18\x0c \x01(\x05\"\xb9\x01\n\x08StageLag\x12#\n\x05stage\x18\x01 \x01(\x0e\x32\x14.gateway.v1.LagStage\x12!\n\x04unit\x18\x02 \x01(\x0e\x32\x13.gateway.v1.LagUnit\x12\r\n\x05\x63ount\x18\x03 \x01(\x05\x12\x0b\n\x03p50\x18\x04 \x01(\x01\x12\x0b\n\x03p90\x18\x05 \x01(\x01\x12\x0b\n\x03p99\x18\x06 \x01(\x01\x12\x0b\n\x03max\x18\x07 \x01(\x01\x12\"\n\x04\x64\x61ys\x18\x08 \x03(\x0b\x32\x14.gateway.v1.DayCount\"\'\n\x08\x44\x61yCount\x12\x0c\n\x04\x64\x61ys\x18\x01 \x01(\x05\x12\r\n\x05\x63\x61ses\x18\x02 \x01(\x05\"R\n\tOpenCases\x12!\n\x04wait\x18\x01 \x01(\x0e\x32\x13.gateway.v1.LagWait\x12\"\n\x04\x61ges\x18\x02 \x03(\x0b\x32\x14.gateway.v1.AgeClass\"S\n\x08\x41geClass\x12\x12\n\nfirst_days\x18\x01 \x01(\x05\x12\x16\n\tlast_days\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\r\n\x05\x63\x61ses\x18\x03 \x01(\x05\x42\x0c\n\n_last_days\"U\n\x08\x44\x61yCases\x12\x1e\n\x03\x64\x61y\x18\x01 \x01(\x0b\x32\x11.google.type.Date\x12\r\n\x05\x63\x61ses\x18\x02 \x01(\x05\x12\x1a\n\x12late_registrations\x18\x03 \x01(\x05\"\xce\x01\n\x0b\x45mployerLag\x12\x15\n\remployer_code\x18\x01 \x01(\t\x12\r\n\x05\x63\x61ses\x18\x02 \x01(\x05\x12\x14\n\x0clate_filings\x18\x03 \x01(\x05\x12\x13\n\x0blate_losses\x18\x04 \x01(\x05\x12\x1a\n\x12latest_filing_days\x18\x05 \x01(\x05\x12\x1a\n\x12late_registrations\x18\x06 \x01(\x05\x12\x10\n\x08unlinked\x18\x07 \x01(\x05\x12$\n\x06stages\x18\x08 \x03(\x0b\x32\x14.gateway.v1.StageLag*T\n\x08\x43\x61seKind\x12\x19\n\x15\x43\x41SE_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43\x41SE_KIND_ACQUISITION\x10\x01\x12\x12\n\x0e\x43\x41SE_KIND_LOSS\x10\x02*\x9c\x02\n\x08LagStage\x12\x19\n\x15LAG_STAGE_UNSPECIFIED\x10\x00\x12\x14\n\x10LAG_STAGE_FILING\x10\x01\x12\x16\n\x12LAG_STAGE_DELIVERY\x10\x02\x12\x1a\n\x16LAG_STAGE_REGISTRATION\x10\x03\x12#\n\x1fLAG_STAGE_REGISTRATION_BUSINESS\x10\x04\x12\x12\n\x0eLAG_STAGE_LINK\x10\x05\x12\x1c\n\x18LAG_STAGE_NUMBER_VISIBLE\x10\x06\x12\x1a\n\x16LAG_STAGE_CARD_VISIBLE\x10\x07\x12\x1c\n\x18LAG_STAGE_FACT_TO_NUMBER\x10\x08\x12\x1a\n\x16LAG_STAGE_FACT_TO_CARD\x10\t*h\n\x07LagUnit\x12\x18\n\x14LAG_UNIT_UNSPECIFIED\x10\x00\x12\x11\n\rLAG_UNIT_DAYS\x10\x01\x12\x1a\n\x16LAG_UNIT_BUSINESS_DAYS\x10\x02\x12\x14\n\x10LAG_UNIT_SECONDS\x10\x03*n\n\x07LagWait\x12\x18\n\x14LAG_WAIT_UNSPECIFIED\x10\x00\x12\x11\n\rLAG_WAIT_LINK\x10\x01\x12\x1b\n\x17LAG_WAIT_NUMBER_VISIBLE\x10\x02\x12\x19\n\x15LAG_WAIT_CARD_VISIBLE\x10\x03\x32_\n\nLagService\x12Q\n\x0cGetLagReport\x12\x1f.gateway.v1.GetLagReportRequest\x1a .gateway.v1.GetLagReportResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14gateway/v1/lag.proto\x12\ngateway.v1\x1a\x16google/type/date.proto\"\x9b\x01\n\x13GetLagReportRequest\x12$\n\tfirst_day\x18\x01 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08last_day\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12\x15\n\remployer_code\x18\x03 \x01(\t\x12\"\n\x04kind\x18\x04 \x01(\x0e\x32\x14.gateway.v1.CaseKind\"\x85\x03\n\x14GetLagReportResponse\x12$\n\tfirst_day\x18\x01 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08last_day\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12\r\n\x05\x63\x61ses\x18\x03 \x01(\x05\x12\x14\n\x0c\x61\x63quisitions\x18\x04 \x01(\x05\x12\x0e\n\x06losses\x18\x05 \x01(\x05\x12\x14\n\x0clate_filings\x18\x06 \x01(\x05\x12\x1a\n\x12late_registrations\x18\x07 \x01(\x05\x12$\n\x06stages\x18\x08 \x03(\x0b\x32\x14.gateway.v1.StageLag\x12)\n\nopen_cases\x18\t \x03(\x0b\x32\x15.gateway.v1.OpenCases\x12\"\n\x04\x64\x61ys\x18\n \x03(\x0b\x32\x14.gateway.v1.DayCases\x12*\n\temployers\x18\x0b \x03(\x0b\x32\x17.gateway.v1.EmployerLag\x12\x1a\n\x12\x65mployers_left_out\x18\x0c \x01(\x05\"\xb9\x01\n\x08StageLag\x12#\n\x05stage\x18\x01 \x01(\x0e\x32\x14.gateway.v1.LagStage\x12!\n\x04unit\x18\x02 \x01(\x0e\x32\x13.gateway.v1.LagUnit\x12\r\n\x05\x63ount\x18\x03 \x01(\x05\x12\x0b\n\x03p50\x18\x04 \x01(\x01\x12\x0b\n\x03p90\x18\x05 \x01(\x01\x12\x0b\n\x03p99\x18\x06 \x01(\x01\x12\x0b\n\x03max\x18\x07 \x01(\x01\x12\"\n\x04\x64\x61ys\x18\x08 \x03(\x0b\x32\x14.gateway.v1.DayCount\"\'\n\x08\x44\x61yCount\x12\x0c\n\x04\x64\x61ys\x18\x01 \x01(\x05\x12\r\n\x05\x63\x61ses\x18\x02 \x01(\x05\"R\n\tOpenCases\x12!\n\x04wait\x18\x01 \x01(\x0e\x32\x13.gateway.v1.LagWait\x12\"\n\x04\x61ges\x18\x02 \x03(\x0b\x32\x14.gateway.v1.AgeClass\"@\n\x08\x41geClass\x12\x12\n\nfirst_days\x18\x01 \x01(\x05\x12\x11\n\tlast_days\x18\x02 \x01(\x05\x12\r\n\x05\x63\x61ses\x18\x03 \x01(\x05\"U\n\x08\x44\x61yCases\x12\x1e\n\x03\x64\x61y\x18\x01 \x01(\x0b\x32\x11.google.type.Date\x12\r\n\x05\x63\x61ses\x18\x02 \x01(\x05\x12\x1a\n\x12late_registrations\x18\x03 \x01(\x05\"\xce\x01\n\x0b\x45mployerLag\x12\x15\n\remployer_code\x18\x01 \x01(\t\x12\r\n\x05\x63\x61ses\x18\x02 \x01(\x05\x12\x14\n\x0clate_filings\x18\x03 \x01(\x05\x12\x13\n\x0blate_losses\x18\x04 \x01(\x05\x12\x1a\n\x12latest_filing_days\x18\x05 \x01(\x05\x12\x1a\n\x12late_registrations\x18\x06 \x01(\x05\x12\x10\n\x08unlinked\x18\x07 \x01(\x05\x12$\n\x06stages\x18\x08 \x03(\x0b\x32\x14.gateway.v1.StageLag*T\n\x08\x43\x61seKind\x12\x19\n\x15\x43\x41SE_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43\x41SE_KIND_ACQUISITION\x10\x01\x12\x12\n\x0e\x43\x41SE_KIND_LOSS\x10\x02*\x9c\x02\n\x08LagStage\x12\x19\n\x15LAG_STAGE_UNSPECIFIED\x10\x00\x12\x14\n\x10LAG_STAGE_FILING\x10\x01\x12\x16\n\x12LAG_STAGE_DELIVERY\x10\x02\x12\x1a\n\x16LAG_STAGE_REGISTRATION\x10\x03\x12#\n\x1fLAG_STAGE_REGISTRATION_BUSINESS\x10\x04\x12\x12\n\x0eLAG_STAGE_LINK\x10\x05\x12\x1c\n\x18LAG_STAGE_NUMBER_VISIBLE\x10\x06\x12\x1a\n\x16LAG_STAGE_CARD_VISIBLE\x10\x07\x12\x1c\n\x18LAG_STAGE_FACT_TO_NUMBER\x10\x08\x12\x1a\n\x16LAG_STAGE_FACT_TO_CARD\x10\t*h\n\x07LagUnit\x12\x18\n\x14LAG_UNIT_UNSPECIFIED\x10\x00\x12\x11\n\rLAG_UNIT_DAYS\x10\x01\x12\x1a\n\x16LAG_UNIT_BUSINESS_DAYS\x10\x02\x12\x14\n\x10LAG_UNIT_SECONDS\x10\x03*n\n\x07LagWait\x12\x18\n\x14LAG_WAIT_UNSPECIFIED\x10\x00\x12\x11\n\rLAG_WAIT_LINK\x10\x01\x12\x1b\n\x17LAG_WAIT_NUMBER_VISIBLE\x10\x02\x12\x19\n\x15LAG_WAIT_CARD_VISIBLE\x10\x03\x32_\n\nLagService\x12Q\n\x0cGetLagReport\x12\x1f.gateway.v1.GetLagReportRequest\x1a .gateway.v1.GetLagReportResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gateway.v1.lag_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CASEKIND']._serialized_start=1304
-  _globals['_CASEKIND']._serialized_end=1388
-  _globals['_LAGSTAGE']._serialized_start=1391
-  _globals['_LAGSTAGE']._serialized_end=1675
-  _globals['_LAGUNIT']._serialized_start=1677
-  _globals['_LAGUNIT']._serialized_end=1781
-  _globals['_LAGWAIT']._serialized_start=1783
-  _globals['_LAGWAIT']._serialized_end=1893
+  _globals['_CASEKIND']._serialized_start=1285
+  _globals['_CASEKIND']._serialized_end=1369
+  _globals['_LAGSTAGE']._serialized_start=1372
+  _globals['_LAGSTAGE']._serialized_end=1656
+  _globals['_LAGUNIT']._serialized_start=1658
+  _globals['_LAGUNIT']._serialized_end=1762
+  _globals['_LAGWAIT']._serialized_start=1764
+  _globals['_LAGWAIT']._serialized_end=1874
   _globals['_GETLAGREPORTREQUEST']._serialized_start=61
   _globals['_GETLAGREPORTREQUEST']._serialized_end=216
   _globals['_GETLAGREPORTRESPONSE']._serialized_start=219
@@ -51,11 +51,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPENCASES']._serialized_start=839
   _globals['_OPENCASES']._serialized_end=921
   _globals['_AGECLASS']._serialized_start=923
-  _globals['_AGECLASS']._serialized_end=1006
-  _globals['_DAYCASES']._serialized_start=1008
-  _globals['_DAYCASES']._serialized_end=1093
-  _globals['_EMPLOYERLAG']._serialized_start=1096
-  _globals['_EMPLOYERLAG']._serialized_end=1302
-  _globals['_LAGSERVICE']._serialized_start=1895
-  _globals['_LAGSERVICE']._serialized_end=1990
+  _globals['_AGECLASS']._serialized_end=987
+  _globals['_DAYCASES']._serialized_start=989
+  _globals['_DAYCASES']._serialized_end=1074
+  _globals['_EMPLOYERLAG']._serialized_start=1077
+  _globals['_EMPLOYERLAG']._serialized_end=1283
+  _globals['_LAGSERVICE']._serialized_start=1876
+  _globals['_LAGSERVICE']._serialized_end=1971
 # @@protoc_insertion_point(module_scope)

@@ -388,23 +388,21 @@ class AgeClass(_message.Message):
     first_days: _builtins.int
     """The first day of the class."""
     last_days: _builtins.int
-    """The last day of the class. Absent: no end."""
+    """The last day of the class. Zero: no end."""
     cases: _builtins.int
     """How many cases."""
     def __init__(
         self,
         *,
         first_days: _builtins.int = ...,
-        last_days: _builtins.int | None = ...,
+        last_days: _builtins.int = ...,
         cases: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_last_days", b"_last_days", "last_days", b"last_days"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_days", b"_last_days", "cases", b"cases", "first_days", b"first_days", "last_days", b"last_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cases", b"cases", "first_days", b"first_days", "last_days", b"last_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__last_days: _TypeAlias = _typing.Literal["last_days"]  # noqa: Y015
-    _WhichOneofArgType__last_days: _TypeAlias = _typing.Literal["_last_days", b"_last_days"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_days) -> _WhichOneofReturnType__last_days | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AgeClass: _TypeAlias = AgeClass  # noqa: Y015
 

@@ -43,7 +43,7 @@ from loadtests.load_people import (
 )
 from loadtests.load_places import Party, Plan, problem_with, questions
 from loadtests.load_report import summary, write_report
-from loadtests.load_svg import Bar, ecdf, histogram, ticks
+from gateway.formats.svg import Bar, ecdf, histogram, ticks
 from simulators.catalogue import ON
 from simulators.people import lines_of
 from simulators.population import population, truth
