@@ -161,14 +161,16 @@ def _filed(
         "filed_date": day(filed),
         "received_date": day(received),
     }
-    told, linked, corrected = None, registered, None
+    told, corrected = None, None
     if spell is not None:
         linked_on = registered if spell.is_numbered else None
+    elif not any(one.is_numbered for one in person.spells):
+        linked_on = None  # Who never gave a number to anybody does not begin now.
     elif rng.random() < NUMBER_MISSING_CHANCE:
         told = linked_on = _after(registered, NUMBER_DAYS, NUMBER_NEVER_CHANCE, rng)
     else:
         row["individual_number"] = person.individual_number
-        linked_on = linked
+        linked_on = registered
         if rng.random() < MISMATCH_CHANCE:
             corrected = linked_on = _after(registered, CORRECTION_DAYS, 1 - CORRECTED_CHANCE, rng)
     yield Event(
