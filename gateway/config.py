@@ -62,6 +62,12 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Challenges one process remembers, taken ones too until they expire."""
     challenges_a_caller_max: Positive = 20_000
     """Of these, those of one caller."""
+    lag_cases_max: Positive = 200_000
+    """Cases one report of the lag is about."""
+    lag_days_max: Positive = 366
+    """Days of registration one report of the lag is about."""
+    lag_employers_max: Annotated[int, Meta(ge=1, le=5_000)] = 1_000
+    """Employers one report of the lag tells one by one."""
     drain_s_max: Positive = 10
     """How long calls under way may go on after SIGTERM."""
 
@@ -134,12 +140,18 @@ class Register(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise ValueError("the register's address is not a loopback address")
 
 
+class Metrics(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the writer shows its metrics, on loopback alone; 0 takes a free port."""
+
+    port: Annotated[int, Meta(ge=0, le=65_535)]
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
     A gateway. `port` 0 takes a free one; `is_sandbox` allows the sandbox clock.
 
     Without `cards` there are no visits by card. Without `resident_register` a told My Number
-    links at once and unchecked, and nobody can register a card.
+    links at once and unchecked, and nobody can register a card. Without `metrics` none are kept.
     """
 
     data_dir: Path
@@ -150,6 +162,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     is_sandbox: bool = False
     cards: Cards | None = None
     resident_register: Register | None = None
+    metrics: Metrics | None = None
     limits: Limits = Limits()
     rules: Rules = Rules()
     claims: Claims = Claims()

@@ -7,6 +7,7 @@ from html import escape
 from itertools import zip_longest
 from typing import Final
 
+from gateway.formats.svg import Line, bar_chart, ecdf, histogram, line_chart
 from loadtests.load_figures import (
     OWN_SHARE_MAX,
     ROUTES,
@@ -20,7 +21,6 @@ from loadtests.load_figures import (
     mean_shares,
     timeline,
 )
-from loadtests.load_svg import Line, bar_chart, ecdf, histogram, line_chart
 
 SIMULATION: Final = (
     "This is a simulation (模擬環境): made-up people, a stand-in gateway, loopback only. "

@@ -28,7 +28,7 @@ from gateway.config import Settings, load_settings
 from gateway.edges.rpc.card import CardReaderService
 from gateway.edges.rpc.convert import sheet
 from gateway.edges.rpc.eligibility import EligibilityService
-from gateway.edges.rpc.forwarding import COVERAGE, PERSON, Forwarded
+from gateway.edges.rpc.forwarding import COVERAGE, LAG, PERSON, Forwarded
 from gateway.edges.rpc.identity import CertificateIdentity
 from gateway.edges.rpc.server import Bounds, Front, build_server
 from gateway.observe import configure
@@ -81,6 +81,7 @@ class Worker:
         self.eligibility = EligibilityService(self._store, door, rules, lookup_limits)
         self._watched = WatchedAuthorities(settings)
         methods = [*self.eligibility.methods(), *Forwarded(self._writer, COVERAGE).methods()]
+        methods += Forwarded(self._writer, LAG).methods()
         methods += LateClaims(settings, self._store, door).methods()
         if self._watched.authorities is not None:
             cards = cards_of(settings, self._watched.authorities)

@@ -27,6 +27,7 @@ from gateway.app.build import (
 from gateway.app.channel import secure_channel
 from gateway.app.child import run, say_ready
 from gateway.app.clock import new_key
+from gateway.app.lag import Lag
 from gateway.app.layout import WRITER_SOCKET, DataDir
 from gateway.app.trailing import LiveTrail
 from gateway.config import Limits, Settings, load_settings
@@ -95,13 +96,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     )
     trail = LiveTrail(Trail(data.trail, data.access), clock)
     watched = WatchedAuthorities(settings)
-    methods = [*coverage.methods()]
+    lag = Lag(settings, store, door)
+    methods = [*coverage.methods(), *lag.methods()]
     jobs = [
         asyncio.create_task(_watch(accesses, watched, stop)),
         asyncio.create_task(applier.run(stop)),
         asyncio.create_task(trail.run(stop)),
     ]
-    closing: list[Closing] = [trail, accesses, spool, vault, store]
+    closing: list[Closing] = [lag, trail, accesses, spool, vault, store]
     if numbers_told is not None:
         road = NumberRoad(settings, clock, store, vault, desk, door, trail, numbers_told)
         jobs.append(asyncio.create_task(road.checker.run(stop)))

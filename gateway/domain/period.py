@@ -39,6 +39,11 @@ def tokyo_day(instant: Instant) -> date:
     return date.fromordinal(_EPOCH_ORDINAL + (instant + _TOKYO_AHEAD_US) // _DAY_US)
 
 
+def day_start(day: date) -> Instant:
+    """The instant a day begins in Japan."""
+    return Instant((day.toordinal() - _EPOCH_ORDINAL) * _DAY_US - _TOKYO_AHEAD_US)
+
+
 def tokyo_time(instant: Instant) -> datetime:
     """The wall-clock time in Japan at an instant."""
     return datetime.fromtimestamp(instant // 1_000_000, TOKYO).replace(
@@ -91,6 +96,11 @@ def months_after(day: date, months: int) -> date:
     month = min(max(day.year * 12 + day.month - 1 + months, 12), date.max.year * 12 + 11)
     first = date(month // 12, month % 12 + 1, 1)
     return first.replace(day=min(day.day, month_end(first).day))
+
+
+def days_between(first: date, last: date) -> int:
+    """How many days `last` is after `first`; negative if it is before."""
+    return last.toordinal() - first.toordinal()
 
 
 def month_end(day: date) -> date:

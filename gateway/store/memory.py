@@ -20,6 +20,7 @@ from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, Pe
 from gateway.domain.individual_number import IndividualNumber
 from gateway.domain.period import Instant
 from gateway.domain.projection import history_of
+from gateway.store.memory_lag import MemoryFilings
 from gateway.store.port import (
     Batch,
     CardHolder,
@@ -53,6 +54,7 @@ class MemoryStore:
         self._checks: dict[tuple[EnrolleeKey, Instant], NumberCheck] = {}
         self._cards: dict[CardKey, PersonKey] = {}
         self._person_cards: dict[tuple[PersonKey, CardKey], Instant] = {}
+        self.filings = MemoryFilings()
 
     async def matching(
         self, key: LookupKey, birth_date: date, people_max: int
@@ -142,6 +144,7 @@ class MemoryStore:
             self._refused.setdefault(batch.upload.upload_key, set()).update(
                 (line.line_number, line.column, line.reason) for line in batch.refused_lines
             )
+        self.filings.take(batch)
         self._last_recorded = max(self._last_recorded, batch.recorded_time)
 
     async def forerunners_of(self, person_key: PersonKey, people_max: int) -> Sequence[PersonKey]:

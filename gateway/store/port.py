@@ -21,6 +21,7 @@ from gateway.domain.compact import CompactHistory
 from gateway.domain.coverage import Coverage, Enrolment, History
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
 from gateway.domain.individual_number import IndividualNumber
+from gateway.domain.lag import Case
 from gateway.domain.period import Instant
 
 UploadKey = NewType("UploadKey", bytes)
@@ -245,6 +246,8 @@ class Batch:
     checks: list[NumberCheck] = field(default_factory=list)
     """Inserted or replaced by enrollee and received time; in order."""
     cards: list[NewCard] = field(default_factory=list)
+    filings: list[Case] = field(default_factory=list)
+    """Inserted or replaced by enrollee, cover and kind; links and checks stamp them."""
 
 
 class Writing(Reading, Protocol):

@@ -9,7 +9,7 @@ everything that writes, runs in a thread of its own, one hop for a whole piece o
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from gateway.domain.compact import CompactHistory, Render, compact
 from gateway.domain.coverage import History
 from gateway.domain.errors import TooMuch, Unavailable
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
+from gateway.domain.lag import LagRules
 from gateway.domain.period import Instant
 from gateway.store import sql
 from gateway.store.facts import history_known_at
@@ -34,6 +35,7 @@ from gateway.store.port import (
 )
 from gateway.store.records import ImpossibleBatch, decode_compact, decode_history
 from gateway.store.sqlite_file import LONG_BUSY_MS, Line, connected, opened, transaction
+from gateway.store.sqlite_lag import Passed, write_cases
 
 HOT_BUSY_MS: Final = 20
 """How long a lookup may wait for a lock. Readers wait only while a log is recovered or reset."""
@@ -148,6 +150,9 @@ class SqliteStore(SqliteReader):
         connection = connected(database, "rw", LONG_BUSY_MS)
         connection.execute("PRAGMA synchronous = FULL")
         self._writes = Line(connection, "store-writes")
+        self.lag_rules = LagRules()
+        self.on_passed: Callable[[Sequence[Passed]], None] | None = None
+        """Told of the stages of cases each commit passed."""
 
     async def close(self) -> None:
         """Close the connections; the writer's comes last, so that it leaves no log behind."""
@@ -171,14 +176,17 @@ class SqliteStore(SqliteReader):
     async def commit(self, batch: Batch) -> None:
         """See `Writing`; raises `ImpossibleBatch` where a version does not follow the last."""
 
-        def write(connection: sqlite3.Connection) -> None:
+        def write(connection: sqlite3.Connection) -> Sequence[Passed]:
             try:
                 with transaction(connection):
                     _write(connection, batch, self._render)
+                    return write_cases(connection, batch, self.lag_rules)
             except sqlite3.IntegrityError:
                 raise ImpossibleBatch("a version of a cover is there already") from None
 
-        await self._writes.run(write)
+        passed = await self._writes.run(write)
+        if self.on_passed is not None:
+            self.on_passed(passed)
 
     async def checks_unstamped(self, checks_max: int) -> Sequence[NumberCheck]:
         """See `Writing`."""

@@ -19,14 +19,7 @@ from gateway.domain.errors import Conflict, InvalidInput, Refusal
 from gateway.domain.identifiers import EnrolleeKey, LookupKey, PersonKey
 from gateway.domain.period import Instant, is_later, tokyo_day
 from gateway.domain.residents import compared_cover, five_items_of
-from gateway.store.port import (
-    Batch,
-    CheckState,
-    Loaded,
-    NewVersion,
-    NumberCheck,
-    UploadKey,
-)
+from gateway.store.port import Batch, CheckState, Loaded, NewVersion, NumberCheck, UploadKey
 from gateway.usecases.batching import batch_of
 from gateway.usecases.context import NewKey
 from gateway.usecases.enrollees import Pending, WorkedEnrollee, is_linking, out_of_sight, row_of
@@ -215,6 +208,10 @@ class Working:
         enrollee, _ = self._find(change)
         assert enrollee is not None
         return enrollee.person_key if enrollee.told is None else enrollee.told.person_key
+
+    def enrollee_of(self, change: Change) -> WorkedEnrollee | None:
+        """The enrollee an applied change is about, as it stands now."""
+        return self._find(change)[0]
 
     def people_of(self, change: Change) -> tuple[PersonKey, ...]:
         """The person an applied change is about, for the access record; none if not found."""

@@ -19,6 +19,7 @@ from gateway.domain.period import Instant
 from gateway.store.port import Batch, Loaded, UploadKey, Vault, Writing
 from gateway.usecases.applying import Working
 from gateway.usecases.context import Clock, NewKey
+from gateway.usecases.filings import Opened, cases_of, opened_case
 from gateway.usecases.targets import lookup_keys
 
 
@@ -99,6 +100,7 @@ class Desk:
             Unavailable: `STORE_UNAVAILABLE`; nothing of it is lost, do it again.
         """
         worked = Worked(await self.working([line.change for line in lines], now), Batch(now))
+        opened: list[Opened] = []
         for line in lines:
             try:
                 is_changed = await self._apply(worked.working, line, insurer, upload_key)
@@ -109,8 +111,12 @@ class Desk:
             else:
                 worked.lines_applied += is_changed
                 worked.lines_unchanged += not is_changed
+                if is_changed and getattr(line.change, "filing", None) is not None:
+                    enrollee = worked.working.enrollee_of(line.change)
+                    opened += filter(None, [opened_case(line.change, enrollee, now)])
         await self._resolve(worked.working)
         worked.batch = worked.working.batch()
+        worked.batch.filings = cases_of(opened, now)
         self._has_told |= bool(worked.batch.checks)
         return worked
 

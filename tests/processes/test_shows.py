@@ -9,6 +9,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -87,3 +89,13 @@ def test_syncs_come_before_acknowledgements_and_answers() -> None:
         pytest.skip("DID NOT RUN: no strace on this machine, so the order of syncs is not shown")
 
     assert "FAILS" not in run("loadtests.sync_trace")
+
+
+def test_lag_reports_agree_with_a_simulated_april() -> None:
+    """A small town; `python -m loadtests.lag_april` lets 100,000 people live through it."""
+    with tempfile.TemporaryDirectory() as out:
+        shown = run("loadtests.lag_april", "--people", "1500", "--cards", "3", "--out", out)
+        assert "</svg>" in Path(out, "lag.html").read_text(encoding="utf-8")
+
+    assert "differences 0" in shown
+    assert shown.count(": found") == 2

@@ -11,6 +11,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.domain.coverage import History
+from gateway.formats.svg import Bar, ecdf, histogram, ticks
 from gateway.v1 import coverage_pb2
 from loadtests.load import Options, merged
 from loadtests.load_figures import (
@@ -43,7 +44,6 @@ from loadtests.load_people import (
 )
 from loadtests.load_places import Party, Plan, problem_with, questions
 from loadtests.load_report import summary, write_report
-from loadtests.load_svg import Bar, ecdf, histogram, ticks
 from simulators.catalogue import ON
 from simulators.people import lines_of
 from simulators.population import population, truth

@@ -43,6 +43,7 @@ COVERAGE: Final = ForwardedService(
     ("GetUpload", "RegisterCoverage", "RegisterIndividualNumber", "GetIndividualNumberStages"),
     ("UploadCoverage",),
 )
+LAG: Final = ForwardedService("LagService", frozenset({Role.INSURER}), ("GetLagReport",))
 PERSON: Final = ForwardedService(
     "PersonService",
     frozenset({Role.PORTAL}),
