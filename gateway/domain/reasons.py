@@ -10,6 +10,7 @@ from typing import Final
 from gateway.domain.advice import Advice, advise
 from gateway.domain.reasons_of_cards import CARD_REASONS
 from gateway.domain.reasons_of_claims import CLAIM_REASONS
+from gateway.domain.reasons_of_inquiries import INQUIRY_REASONS
 
 __all__ = ["REASONS", "Advice"]
 
@@ -304,4 +305,5 @@ REASONS: Final[dict[str, Advice]] = {
     ),
     **CARD_REASONS,
     **CLAIM_REASONS,
+    **INQUIRY_REASONS,
 }

@@ -40,8 +40,19 @@ class ForwardedService:
 COVERAGE: Final = ForwardedService(
     "CoverageService",
     frozenset({Role.INSURER}),
-    ("GetUpload", "RegisterCoverage", "RegisterIndividualNumber", "GetIndividualNumberStages"),
+    (
+        "GetUpload",
+        "RegisterCoverage",
+        "RegisterIndividualNumber",
+        "GetIndividualNumberStages",
+        "ListOverlaps",
+    ),
     ("UploadCoverage",),
+)
+INQUIRY: Final = ForwardedService(
+    "InquiryService",
+    frozenset({Role.INSURER}),
+    ("SendInquiry", "ListInquiries", "AnswerInquiry"),
 )
 PERSON: Final = ForwardedService(
     "PersonService",
