@@ -207,11 +207,16 @@ def _is_asked_for(cover: Coverage, query: ByNumber) -> bool:
 
 
 def _is_of(version: VersionFact, links: Sequence[LinkFact]) -> bool:
-    """Whether a version was believed while its enrollee was linked so."""
+    """
+    Whether a version was learned or believed while its enrollee was linked so.
+
+    A version that the same file replaced was never believed, but it was learned.
+    """
+    learned, replaced = version.coverage.recorded_time, version.superseded_time
     return any(
         link.enrollee_key == version.enrollee_key
-        and (link.superseded_time is None or version.coverage.recorded_time < link.superseded_time)
-        and (version.superseded_time is None or link.recorded_time < version.superseded_time)
+        and (link.superseded_time is None or learned < link.superseded_time)
+        and (replaced is None or link.recorded_time < replaced or link.recorded_time == learned)
         for link in links
     )
 
@@ -287,8 +292,9 @@ def _counter_facts(
             on = tokyo_day(version.coverage.recorded_time)
             words = sentence_about_version(_words(found, answer), kinds[_ref(version)].name, on)
             yield CounterFact(found, words, version=version)
+    insurers = {version.enrollee_key: version.insurer_number for version in facts.versions}
     for before, link in _relinked(facts.links):
-        if link not in links and before not in links:
+        if not {link, before} & set(links) or link.enrollee_key not in insurers:
             continue
         others = {**belief.people}
         if others[link.enrollee_key] is not link:
@@ -298,6 +304,7 @@ def _counter_facts(
         if _differs(found, answer):
             words = sentence_about_link(
                 _words(found, answer),
+                insurers[link.enrollee_key].zero_padded,
                 tokyo_day(link.recorded_time),
                 is_first=link.is_numbered and not before.is_numbered,
             )

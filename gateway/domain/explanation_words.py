@@ -58,20 +58,22 @@ def sentence_about_version(words: Words, kind: str, on: date) -> Explanation:
     )
 
 
-def sentence_about_link(words: Words, on: date, *, is_first: bool) -> Explanation:
+def sentence_about_link(words: Words, insurer: str, on: date, *, is_first: bool) -> Explanation:
     """
     Say what would have been answered, had an enrollee not been linked on a day.
 
     Args:
+        insurer: The number of the insurer whose enrollee it is.
+
         is_first: Whether the number was linked then for the first time, and not moved.
     """
     ja, en = words
     if is_first:
         return Explanation(
-            f"{on}に個人番号が紐付けられていなければ「{ja}」。",
-            f"{en}, had the My Number not been linked on {on}",
+            f"{on}に保険者{insurer}の加入者に個人番号が紐付けられていなければ「{ja}」。",
+            f"{en}, had the My Number not been linked at insurer {insurer} on {on}",
         )
     return Explanation(
-        f"{on}に紐付けが改められていなければ「{ja}」。",
-        f"{en}, had the link not been changed on {on}",
+        f"{on}に保険者{insurer}の加入者の紐付けが改められていなければ「{ja}」。",
+        f"{en}, had the link not been changed at insurer {insurer} on {on}",
     )

@@ -120,7 +120,10 @@ def test_without_its_first_version_there_is_no_cover() -> None:
     assert sentences(said, asked()) == [
         (Validity.VALID, "valid, had the loss recorded on 2026-04-20 not arrived"),
         (Validity.INVALID, "invalid, had the acquisition recorded on 2026-04-22 not arrived"),
-        (Validity.INVALID, "invalid, had the link not been changed on 2026-04-23"),
+        (
+            Validity.INVALID,
+            "invalid, had the link not been changed at insurer 00138057 on 2026-04-23",
+        ),
     ]
 
 
@@ -133,7 +136,7 @@ def test_the_first_number_linked_is_told_as_such() -> None:
     said = facts(*told(ACQUIRED, LOST), *told(NEWER, of=NEW), links=links)
     assert sentences(said, asked())[-1] == (
         Validity.INVALID,
-        "invalid, had the My Number not been linked on 2026-04-23",
+        "invalid, had the My Number not been linked at insurer 00138057 on 2026-04-23",
     )
 
 
@@ -218,6 +221,18 @@ def test_a_version_whose_predecessor_was_cut_off_has_no_counter_fact() -> None:
     assert explained.is_cut
     assert explained.answer.validity is Validity.INVALID
     assert [one for one in explained.counter_facts if one.version == whole[1]] == []
+
+
+def test_a_version_the_same_file_replaced_is_told_all_the_same() -> None:
+    """Acquired and lost in one file: both are told, and the loss is what the answer rests on."""
+    loss = structs.replace(LOST, recorded_time=at(0))
+    said = facts(*told(ACQUIRED, loss), links=linked(OLD, (0, "a"), (1, "b")))
+    explained = explain(said, asked(), Rules())
+    kinds = [one.kind for one in explained.versions]
+    assert kinds == [VersionKind.ACQUIRED, VersionKind.LOST]
+    assert (Validity.VALID, "valid, had the loss recorded on 2026-03-20 not arrived") in sentences(
+        said, asked()
+    )
 
 
 @st.composite

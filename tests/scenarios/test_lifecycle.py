@@ -6,6 +6,10 @@ They are played in order on one sandbox of real processes; the last two move its
 
 from __future__ import annotations
 
+import asyncio
+import json
+import re
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -115,6 +119,37 @@ async def test_purpose_kp1_d_08_inquiry(place: Place) -> None:
 async def test_purpose_r002_18_my_number(place: Place) -> None:
     """R002-18: no answer holds a My Number, and nobody but its insurer may tell one."""
     await played(place, insurers.my_number_kept)
+
+
+async def shown(place: Place, *options: str) -> str:
+    """What `onshi why` prints about the person whose job changed."""
+    question = ("--insurer", "06990014", "--symbol", "12-34", "--number", "8001", "--branch", "01")
+    command = ("-m", "gateway", "why", "--dir", str(place.sandbox.root), *question)
+    born = ("--birth-date", "1992-10-31", "--on", "2026-04-15")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, *born, *options, stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await process.communicate()
+    assert process.returncode == 0
+    return told.decode()
+
+
+async def test_onshi_why_tells_what_an_answer_rests_on(place: Place) -> None:
+    """Acquisition, loss and links in order, in both languages and as JSON; before them nothing."""
+    told = await shown(place)
+    assert "3  newer cover" in told
+    assert told.index("acquired") < told.index("lost")
+    assert re.search(r"valid, had the loss recorded on \d{4}-\d\d-\d\d not arrived", told)
+    assert "linked by My Number to person" in told
+    assert "青空" not in told
+    assert "届いていなければ" in await shown(place, "--language", "ja")
+    said = json.loads(await shown(place, "--json"))
+    assert said["validity"] == 3
+    assert {one["kind"] for one in said["versions"]} == {
+        "VERSION_KIND_ACQUIRED",
+        "VERSION_KIND_LOST",
+    }
+    assert "Nothing was registered." in await shown(place, "--known-at", "2026-01-01T00:00")
 
 
 async def test_scenario_28_link_down(place: Place) -> None:
