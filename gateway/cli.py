@@ -163,6 +163,42 @@ def confirm(
 
 
 @app.command()
+def why(
+    insurer: Annotated[str, typer.Option(help="Insurer number (保険者番号).")],
+    number: Annotated[str, typer.Option(help="Number (番号).")],
+    birth_date: Annotated[str, typer.Option(help="YYYY-MM-DD or YYYYMMDD.")],
+    symbol: Annotated[str, typer.Option(help="Symbol (記号).")] = "",
+    branch: Annotated[str, typer.Option(help="Branch (枝番).")] = "",
+    on: Annotated[str, typer.Option(help="Day to confirm; today if not given.")] = "",
+    known_at: Annotated[
+        str, typer.Option(help="As known at this moment, 2026-04-20T12:00; now if not given.")
+    ] = "",
+    directory: DirOption = Path(".sandbox"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    language: Annotated[Language, typer.Option(help="Of what it says.")] = Language.EN,
+) -> None:
+    """Tell how an answer came about, and what it would be without each thing learned."""
+    from gateway.app.ask import Question
+    from gateway.app.screen import print_answer
+    from gateway.app.why import ask_why, print_why
+    from gateway.app.why import known_at as moment
+
+    try:
+        known = moment(known_at) if known_at else None
+    except ValueError:
+        _fail(f"{known_at}: not a moment such as 2026-04-20T12:00")
+    question = Question(insurer, symbol, number, branch, birth_date, on, is_limit_consented=False)
+    told = asyncio.run(ask_why(directory, question, known))
+    if as_json:
+        _print_json(told.as_dict())
+    elif told.explained is not None:
+        print_why(told.explained, language.value)
+    elif told.refusal is not None:
+        print_answer(told.refusal)
+    raise typer.Exit(0 if told.explained is not None else 1)
+
+
+@app.command()
 def visit(
     person: Annotated[str, typer.Option(help="Test person's id, see onshi people; or p1, p2 ...")],
     reader: Annotated[ReaderMode, typer.Option(help="How the holder is checked.")],

@@ -37,6 +37,8 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     line_bytes_max: Positive = 16 * 1024
     """Of one line of a coverage file."""
     refused_lines_reported_max: Positive = 10_000
+    explained_versions_max: Positive = 200
+    """Versions of covers told of when an answer is explained; the last ones always are."""
     matches_max: Positive = 16
     """People one question may match."""
     confirmation_days_back_max: NotNegative = 366 * 5

@@ -92,7 +92,7 @@ async def ask_sandbox(root: Path, question: Question) -> Outcome:
     party = description["certificates"]["institution"]
     tls = Tls(Path(party["certificate"]), Path(party["key"]), Path(party["ca"]))
     try:
-        request = _request(question)
+        request = request_of(question)
         async with secure_channel(description["address"], tls) as channel:
             stub = EligibilityServiceStub(channel)
             return Outcome(await stub.ConfirmEligibility(request, timeout=DEADLINE_S))
@@ -103,7 +103,8 @@ async def ask_sandbox(root: Path, question: Question) -> Outcome:
         return refused(error)
 
 
-def _request(question: Question) -> ConfirmEligibilityRequest:
+def request_of(question: Question) -> ConfirmEligibilityRequest:
+    """Spell a question. Raises `InvalidInput` for a day that is none."""
     return ConfirmEligibilityRequest(
         insured_id=InsuredId(
             insurer_number=question.insurer_number,

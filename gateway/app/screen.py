@@ -110,13 +110,13 @@ def accesses_table(looks: Sequence[OwnAccess]) -> Table:
 def _cover_table(cover: Coverage) -> Table:
     table = Table(show_header=False)
     card = cover.insured_id
-    loss = _day(cover.loss_date) if cover.HasField("loss_date") else ""
+    loss = day_text(cover.loss_date) if cover.HasField("loss_date") else ""
     for label, value in (
         ("保険者 insurer", f"{card.insurer_number} {cover.insurer_name}"),
         ("記号・番号・枝番", f"{card.symbol}・{card.number} ({card.branch})"),
         ("氏名 name", f"{cover.name} {cover.name_kana}"),
-        ("生年月日 birth date", _day(cover.birth_date)),
-        ("資格取得 acquired", _day(cover.acquisition_date)),
+        ("生年月日 birth date", day_text(cover.birth_date)),
+        ("資格取得 acquired", day_text(cover.acquisition_date)),
         ("資格喪失 lost", f"{loss} {cover.loss_reason}".strip()),
         ("負担割合 ratio", f"{cover.copayment_ratio_percent} %"),
         *_certificates(cover),
@@ -145,10 +145,11 @@ def _certificates(cover: Coverage) -> list[tuple[str, str]]:
 def _until(certificate: Any) -> str:
     if not certificate.HasField("last_valid_date"):
         return ""
-    return f"～ {_day(certificate.last_valid_date)}"
+    return f"～ {day_text(certificate.last_valid_date)}"
 
 
-def _day(day: Any) -> str:
+def day_text(day: Any) -> str:
+    """A day of an answer as YYYY-MM-DD."""
     return f"{day.year:04}-{day.month:02}-{day.day:02}"
 
 

@@ -28,7 +28,8 @@ from gateway.config import Settings, load_settings
 from gateway.edges.rpc.card import CardReaderService
 from gateway.edges.rpc.convert import sheet
 from gateway.edges.rpc.eligibility import EligibilityService
-from gateway.edges.rpc.forwarding import COVERAGE, LAG, PERSON, Forwarded
+from gateway.edges.rpc.explanation import ExplanationService
+from gateway.edges.rpc.forwarding import COVERAGE, INQUIRY, LAG, PERSON, Forwarded
 from gateway.edges.rpc.identity import CertificateIdentity
 from gateway.edges.rpc.server import Bounds, Front, build_server
 from gateway.observe import configure
@@ -36,6 +37,7 @@ from gateway.policy import published_policy
 from gateway.store.access_log import AccessLog
 from gateway.store.sqlite import SqliteReader
 from gateway.usecases.door import Door
+from gateway.usecases.explain_eligibility import ExplainLimits
 
 REFRESH_S: Final = 1.0
 """How often the revocation lists are looked at."""
@@ -82,6 +84,9 @@ class Worker:
         self._watched = WatchedAuthorities(settings)
         methods = [*self.eligibility.methods(), *Forwarded(self._writer, COVERAGE).methods()]
         methods += Forwarded(self._writer, LAG).methods()
+        methods += Forwarded(self._writer, INQUIRY).methods()
+        explain_limits = ExplainLimits(lookup_limits, limits.explained_versions_max)
+        methods += ExplanationService(self._store, door, rules, explain_limits).methods()
         methods += LateClaims(settings, self._store, door).methods()
         if self._watched.authorities is not None:
             cards = cards_of(settings, self._watched.authorities)

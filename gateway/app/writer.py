@@ -36,6 +36,7 @@ from gateway.edges.residents import GrpcResidentRegister
 from gateway.edges.rpc.convert import sheet
 from gateway.edges.rpc.coverage import CoverageService
 from gateway.edges.rpc.identity import forwarded_identity
+from gateway.edges.rpc.inquiry import InquiryService
 from gateway.edges.rpc.person import PersonService
 from gateway.edges.rpc.server import Bounds, Front, Method, RpcServer, build_server
 from gateway.formats.coverage_file import CoverageReader
@@ -51,6 +52,7 @@ from gateway.usecases.check_numbers import NumberChecker
 from gateway.usecases.context import Clock
 from gateway.usecases.desk import Desk
 from gateway.usecases.door import Door
+from gateway.usecases.inquiries import InquiryDesk
 from gateway.usecases.portal import Portal
 from gateway.usecases.residents import NoRegister
 from gateway.usecases.upload_coverage import Receiver, UploadLimits
@@ -97,7 +99,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     trail = LiveTrail(Trail(data.trail, data.access), clock)
     watched = WatchedAuthorities(settings)
     lag = Lag(settings, store, door)
-    methods = [*coverage.methods(), *lag.methods()]
+    inquiries = InquiryService(InquiryDesk(store, desk, door))
+    methods = [*coverage.methods(), *lag.methods(), *inquiries.methods()]
     jobs = [
         asyncio.create_task(_watch(accesses, watched, stop)),
         asyncio.create_task(applier.run(stop)),

@@ -123,7 +123,7 @@ def _compact_cover(
 
 
 def _hidden(cover: Coverage, render: Render, flags: Flags) -> tuple[bytes, Hiding | None]:
-    """Spell a cover's sheet; with a flag the address stands on that of the card alone, if at all."""
+    """Spell a cover's sheet; with a flag only the card's, if any, holds the address."""
     if not flags.is_any:
         return render(cover), None
     sheet = render(structs.replace(cover, address="", post_number=""))

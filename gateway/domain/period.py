@@ -171,3 +171,10 @@ class Period(Struct, frozen=True, array_like=True):
         return (other.end is None or self.start < other.end) and (
             self.end is None or other.start < self.end
         )
+
+    def shared_with(self, other: Period) -> Period | None:
+        """The days inside both; None if there are none."""
+        if not self.overlaps(other):
+            return None
+        ends = [end for end in (self.end, other.end) if end is not None]
+        return Period(max(self.start, other.start), min(ends, default=None))

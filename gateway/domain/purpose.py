@@ -46,6 +46,7 @@ class DataCategory(Enum):
     CERTIFICATE = "D-CERT"
     NUMBER = "D-NUM"
     CHECK_UP = "D-TOKUTEI"
+    BENEFIT = "D-BENEFIT"
 
 
 class Purpose(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

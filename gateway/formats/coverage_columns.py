@@ -112,7 +112,7 @@ def _documents(cell: str) -> tuple[Document, ...]:
 
 
 def _employer(cell: str) -> str:
-    if re.fullmatch("[0-9A-Za-z]{1,20}", cell) is None:
+    if re.fullmatch("[0-9A-Za-z-]{1,20}", cell) is None:
         raise InvalidInput("FORMAT_WRONG")
     return cell
 
@@ -167,7 +167,7 @@ _SEX: Final = _code(Sex)
 _FLAG: Final = Kind("code: 0, 1", _flag)
 _DOCUMENT: Final = _code(Document)
 _DOCUMENTS: Final = Kind(f"{_DOCUMENT.name}; several joined by +", _documents)
-_EMPLOYER: Final = Kind("1 to 20 letters and digits", _employer)
+_EMPLOYER: Final = Kind("1 to 20 letters, digits and hyphens", _employer)
 _PERCENT: Final = Kind("per cent, 0 to 100", _percent)
 
 _ALL: Final = frozenset(Action)

@@ -20,6 +20,7 @@ from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, Pe
 from gateway.domain.individual_number import IndividualNumber
 from gateway.domain.period import Instant
 from gateway.domain.projection import history_of
+from gateway.store.memory_insurers import MemoryLists
 from gateway.store.memory_lag import MemoryFilings
 from gateway.store.port import (
     Batch,
@@ -39,10 +40,11 @@ from gateway.store.records import ImpossibleBatch
 _END_OF_TIME = Instant(2**63 - 1)
 
 
-class MemoryStore:
+class MemoryStore(MemoryLists):
     """A `Writing` store of plain lists."""
 
     def __init__(self, render: Render) -> None:
+        super().__init__()
         self._render = render
         self._insurers: dict[EnrolleeKey, InsurerNumber] = {}
         self._versions: list[tuple[EnrolleeKey, Coverage]] = []
@@ -145,6 +147,7 @@ class MemoryStore:
                 (line.line_number, line.column, line.reason) for line in batch.refused_lines
             )
         self.filings.take(batch)
+        self._take_lists(batch)
         self._last_recorded = max(self._last_recorded, batch.recorded_time)
 
     async def forerunners_of(self, person_key: PersonKey, people_max: int) -> Sequence[PersonKey]:

@@ -21,7 +21,9 @@ from gateway.domain.compact import CompactHistory
 from gateway.domain.coverage import Coverage, Enrolment, History
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
 from gateway.domain.individual_number import IndividualNumber
+from gateway.domain.inquiry import Inquiry
 from gateway.domain.lag import Case
+from gateway.domain.overlap import OverlapState
 from gateway.domain.period import Instant
 
 UploadKey = NewType("UploadKey", bytes)
@@ -248,6 +250,10 @@ class Batch:
     cards: list[NewCard] = field(default_factory=list)
     filings: list[Case] = field(default_factory=list)
     """Inserted or replaced by enrollee, cover and kind; links and checks stamp them."""
+    overlaps: list[OverlapState] = field(default_factory=list)
+    """What is known of people with several insurers; a state that was known is not written anew."""
+    inquiries: list[Inquiry] = field(default_factory=list)
+    """Inserted or replaced by their ids."""
 
 
 class Writing(Reading, Protocol):

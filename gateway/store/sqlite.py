@@ -35,7 +35,9 @@ from gateway.store.port import (
 )
 from gateway.store.records import ImpossibleBatch, decode_compact, decode_history
 from gateway.store.sqlite_file import LONG_BUSY_MS, Line, connected, opened, transaction
+from gateway.store.sqlite_insurers import SqliteLists, write_lists
 from gateway.store.sqlite_lag import Passed, write_cases
+from gateway.store.sqlite_why import SqliteWhy
 
 HOT_BUSY_MS: Final = 20
 """How long a lookup may wait for a lock. Readers wait only while a log is recovered or reset."""
@@ -50,7 +52,7 @@ ENROLLEES_EXAMINED_MAX: Final = 1_000
 """Enrollees under one key and birth date a read as of another time looks at."""
 
 
-class SqliteReader:
+class SqliteReader(SqliteWhy):
     """`Reading` from a database another process may be writing; opens it read-only."""
 
     def __init__(self, database: Path, render: Render) -> None:
@@ -141,7 +143,7 @@ class SqliteReader:
         return await self._reads.run(read)
 
 
-class SqliteStore(SqliteReader):
+class SqliteStore(SqliteReader, SqliteLists):
     """`Writing`: the one writer of a database."""
 
     def __init__(self, database: Path, render: Render) -> None:
@@ -343,4 +345,5 @@ def _write(connection: sqlite3.Connection, batch: Batch, render: Render) -> None
             sql.ADD_REFUSED_LINE,
             [(key, line.line_number, line.column, line.reason) for line in batch.refused_lines],
         )
+    write_lists(connection, batch)
     connection.execute(sql.SET_LAST_RECORDED, (now,))

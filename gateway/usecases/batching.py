@@ -9,6 +9,7 @@ from gateway.domain.identifiers import PersonKey
 from gateway.domain.projection import history_of
 from gateway.store.port import Batch, LookupRow, NewLink
 from gateway.usecases.enrollees import WorkedEnrollee, row_of
+from gateway.usecases.overlap_states import overlap_states
 
 
 def batch_of(
@@ -47,6 +48,7 @@ def batch_of(
             LookupRow(key, birth_date, enrollee.key, enrollee.person_key)
             for key, birth_date in sorted(rows)
         )
+    batch.overlaps.extend(overlap_states(enrollees, touched))
     for person_key in sorted(touched):
         version = person_versions.get(person_key, 0)
         if version or person_key in residents:

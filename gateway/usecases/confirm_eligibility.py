@@ -59,12 +59,7 @@ async def confirm_eligibility(
         TooMuch: `TOO_MANY_MATCHES`.
         Unavailable: `STORE_UNAVAILABLE`.
     """
-    today = tokyo_day(context.now)
-    require_day(query.on, today, limits)
-    if is_later(query.birth_date, today):
-        raise InvalidInput("BIRTH_DATE_IN_FUTURE", "birth_date")
-    if known is not None and known > context.now - limits.known_time_margin_ms * 1000:
-        raise InvalidInput("KNOWN_TIME_TOO_NEW", "known_time")
+    require_question(query, known, context, limits)
 
     async def look() -> Looked[Confirmation]:
         key = query.lookup_key
@@ -76,6 +71,18 @@ async def confirm_eligibility(
         return Looked(answer, "ANSWERED", str(answer.validity.value), answer.people)
 
     return await door.opened(context, ERRAND, look)
+
+
+def require_question(
+    query: ByNumber, known: Instant | None, context: Context, limits: LookupLimits
+) -> None:
+    """Refuse what cannot be asked, as `confirm_eligibility` says."""
+    today = tokyo_day(context.now)
+    require_day(query.on, today, limits)
+    if is_later(query.birth_date, today):
+        raise InvalidInput("BIRTH_DATE_IN_FUTURE", "birth_date")
+    if known is not None and known > context.now - limits.known_time_margin_ms * 1000:
+        raise InvalidInput("KNOWN_TIME_TOO_NEW", "known_time")
 
 
 def require_day(on: date, today: date, limits: LookupLimits) -> None:

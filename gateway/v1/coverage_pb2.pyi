@@ -655,3 +655,137 @@ class GetIndividualNumberStagesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetIndividualNumberStagesResponse: _TypeAlias = GetIndividualNumberStagesResponse  # noqa: Y015
+
+@_typing.final
+class ListOverlapsRequest(_message.Message):
+    """Asks who is enrolled twice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most so many people, 1 to 500. Zero: 100."""
+    page_token: _builtins.str
+    """What the page before gave. Empty for the first page."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOverlapsRequest: _TypeAlias = ListOverlapsRequest  # noqa: Y015
+
+@_typing.final
+class ListOverlapsResponse(_message.Message):
+    """Lists who is enrolled twice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERLAPS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Gives the next page. Empty after the last one."""
+    @_builtins.property
+    def overlaps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Overlap]:
+        """The overlaps, those of one person together; a page may be empty before the last one."""
+
+    def __init__(
+        self,
+        *,
+        overlaps: _abc.Iterable[Global___Overlap] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "overlaps", b"overlaps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOverlapsResponse: _TypeAlias = ListOverlapsResponse  # noqa: Y015
+
+@_typing.final
+class Overlap(_message.Message):
+    """Tells of two covers of one person that share a day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSURED_ID_FIELD_NUMBER: _builtins.int
+    BIRTH_DATE_FIELD_NUMBER: _builtins.int
+    ACQUISITION_DATE_FIELD_NUMBER: _builtins.int
+    LOSS_DATE_FIELD_NUMBER: _builtins.int
+    OTHER_INSURER_NUMBER_FIELD_NUMBER: _builtins.int
+    OTHER_ACQUISITION_DATE_FIELD_NUMBER: _builtins.int
+    OTHER_LOSS_DATE_FIELD_NUMBER: _builtins.int
+    OVERLAP_FIRST_DATE_FIELD_NUMBER: _builtins.int
+    OVERLAP_END_DATE_FIELD_NUMBER: _builtins.int
+    KNOWN_SINCE_TIME_FIELD_NUMBER: _builtins.int
+    DAYS_KNOWN_FIELD_NUMBER: _builtins.int
+    other_insurer_number: _builtins.str
+    """The other insurer."""
+    days_known: _builtins.int
+    """How many days that is; 0 on the first."""
+    @_builtins.property
+    def insured_id(self) -> _types_pb2.InsuredId:
+        """The caller's own enrollee."""
+
+    @_builtins.property
+    def birth_date(self) -> _date_pb2.Date:
+        """Birth date of the enrollee."""
+
+    @_builtins.property
+    def acquisition_date(self) -> _date_pb2.Date:
+        """First day of the caller's cover."""
+
+    @_builtins.property
+    def loss_date(self) -> _date_pb2.Date:
+        """First day without the caller's cover. Absent while open."""
+
+    @_builtins.property
+    def other_acquisition_date(self) -> _date_pb2.Date:
+        """First day of the other insurer's cover."""
+
+    @_builtins.property
+    def other_loss_date(self) -> _date_pb2.Date:
+        """First day without the other insurer's cover. Absent while open."""
+
+    @_builtins.property
+    def overlap_first_date(self) -> _date_pb2.Date:
+        """First day both hold."""
+
+    @_builtins.property
+    def overlap_end_date(self) -> _date_pb2.Date:
+        """First day after that on which not both hold. Absent while both are open."""
+
+    @_builtins.property
+    def known_since_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when it is known that this person's covers overlap."""
+
+    def __init__(
+        self,
+        *,
+        insured_id: _types_pb2.InsuredId | None = ...,
+        birth_date: _date_pb2.Date | None = ...,
+        acquisition_date: _date_pb2.Date | None = ...,
+        loss_date: _date_pb2.Date | None = ...,
+        other_insurer_number: _builtins.str = ...,
+        other_acquisition_date: _date_pb2.Date | None = ...,
+        other_loss_date: _date_pb2.Date | None = ...,
+        overlap_first_date: _date_pb2.Date | None = ...,
+        overlap_end_date: _date_pb2.Date | None = ...,
+        known_since_time: _timestamp_pb2.Timestamp | None = ...,
+        days_known: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acquisition_date", b"acquisition_date", "birth_date", b"birth_date", "insured_id", b"insured_id", "known_since_time", b"known_since_time", "loss_date", b"loss_date", "other_acquisition_date", b"other_acquisition_date", "other_loss_date", b"other_loss_date", "overlap_end_date", b"overlap_end_date", "overlap_first_date", b"overlap_first_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acquisition_date", b"acquisition_date", "birth_date", b"birth_date", "days_known", b"days_known", "insured_id", b"insured_id", "known_since_time", b"known_since_time", "loss_date", b"loss_date", "other_acquisition_date", b"other_acquisition_date", "other_insurer_number", b"other_insurer_number", "other_loss_date", b"other_loss_date", "overlap_end_date", b"overlap_end_date", "overlap_first_date", b"overlap_first_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Overlap: _TypeAlias = Overlap  # noqa: Y015

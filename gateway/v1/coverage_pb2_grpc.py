@@ -63,6 +63,11 @@ class CoverageServiceStub(object):
                 request_serializer=gateway_dot_v1_dot_coverage__pb2.GetIndividualNumberStagesRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_coverage__pb2.GetIndividualNumberStagesResponse.FromString,
                 _registered_method=True)
+        self.ListOverlaps = channel.unary_unary(
+                '/gateway.v1.CoverageService/ListOverlaps',
+                request_serializer=gateway_dot_v1_dot_coverage__pb2.ListOverlapsRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_coverage__pb2.ListOverlapsResponse.FromString,
+                _registered_method=True)
 
 
 class CoverageServiceServicer(object):
@@ -133,6 +138,18 @@ class CoverageServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListOverlaps(self, request, context):
+        """Lists the caller's enrollees whose covers share a day with another insurer's (資格重複状況結果一覧).
+
+        Duplicated enrolment is never refused; it is listed to both insurers as long as it is known.
+
+        Refuses with INVALID_ARGUMENT (FORMAT_WRONG), PERMISSION_DENIED
+        (ROLE_NOT_ALLOWED), UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CoverageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -160,6 +177,11 @@ def add_CoverageServiceServicer_to_server(servicer, server):
                     servicer.GetIndividualNumberStages,
                     request_deserializer=gateway_dot_v1_dot_coverage__pb2.GetIndividualNumberStagesRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_coverage__pb2.GetIndividualNumberStagesResponse.SerializeToString,
+            ),
+            'ListOverlaps': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOverlaps,
+                    request_deserializer=gateway_dot_v1_dot_coverage__pb2.ListOverlapsRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_coverage__pb2.ListOverlapsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -301,6 +323,33 @@ class CoverageService(object):
             '/gateway.v1.CoverageService/GetIndividualNumberStages',
             gateway_dot_v1_dot_coverage__pb2.GetIndividualNumberStagesRequest.SerializeToString,
             gateway_dot_v1_dot_coverage__pb2.GetIndividualNumberStagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOverlaps(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.CoverageService/ListOverlaps',
+            gateway_dot_v1_dot_coverage__pb2.ListOverlapsRequest.SerializeToString,
+            gateway_dot_v1_dot_coverage__pb2.ListOverlapsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -78,6 +78,14 @@ class CoverageServiceStub:
     FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS), PERMISSION_DENIED
     (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
     """
+    ListOverlaps: _grpc.UnaryUnaryMultiCallable[_coverage_pb2.ListOverlapsRequest, _coverage_pb2.ListOverlapsResponse]
+    """Lists the caller's enrollees whose covers share a day with another insurer's (資格重複状況結果一覧).
+
+    Duplicated enrolment is never refused; it is listed to both insurers as long as it is known.
+
+    Refuses with INVALID_ARGUMENT (FORMAT_WRONG), PERMISSION_DENIED
+    (ROLE_NOT_ALLOWED), UNAVAILABLE.
+    """
 
 @_typing.type_check_only
 class CoverageServiceAsyncStub(CoverageServiceStub):
@@ -128,6 +136,14 @@ class CoverageServiceAsyncStub(CoverageServiceStub):
     Refuses with INVALID_ARGUMENT for a bad field, NOT_FOUND (NUMBER_NOT_TOLD),
     FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS), PERMISSION_DENIED
     (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+    """
+    ListOverlaps: _aio.UnaryUnaryMultiCallable[_coverage_pb2.ListOverlapsRequest, _coverage_pb2.ListOverlapsResponse]  # type: ignore[assignment]
+    """Lists the caller's enrollees whose covers share a day with another insurer's (資格重複状況結果一覧).
+
+    Duplicated enrolment is never refused; it is listed to both insurers as long as it is known.
+
+    Refuses with INVALID_ARGUMENT (FORMAT_WRONG), PERMISSION_DENIED
+    (ROLE_NOT_ALLOWED), UNAVAILABLE.
     """
 
 class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -206,6 +222,20 @@ class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
         Refuses with INVALID_ARGUMENT for a bad field, NOT_FOUND (NUMBER_NOT_TOLD),
         FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS), PERMISSION_DENIED
         (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ListOverlaps(
+        self,
+        request: _coverage_pb2.ListOverlapsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coverage_pb2.ListOverlapsResponse, _abc.Awaitable[_coverage_pb2.ListOverlapsResponse]]:
+        """Lists the caller's enrollees whose covers share a day with another insurer's (資格重複状況結果一覧).
+
+        Duplicated enrolment is never refused; it is listed to both insurers as long as it is known.
+
+        Refuses with INVALID_ARGUMENT (FORMAT_WRONG), PERMISSION_DENIED
+        (ROLE_NOT_ALLOWED), UNAVAILABLE.
         """
 
 def add_CoverageServiceServicer_to_server(servicer: CoverageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -9,6 +9,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
 import builtins as _builtins
 import sys
@@ -20,6 +21,50 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _VersionKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _VersionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_VersionKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    VERSION_KIND_UNSPECIFIED: _VersionKind.ValueType  # 0
+    """Never sent."""
+    VERSION_KIND_ACQUIRED: _VersionKind.ValueType  # 1
+    """Cover begins (資格取得)."""
+    VERSION_KIND_CHANGED: _VersionKind.ValueType  # 2
+    """Another item changed (異動)."""
+    VERSION_KIND_LOST: _VersionKind.ValueType  # 3
+    """Cover ends (資格喪失)."""
+    VERSION_KIND_CORRECTED: _VersionKind.ValueType  # 4
+    """A day or the birth date was wrong, or a loss was withdrawn (訂正)."""
+    VERSION_KIND_CANCELLED: _VersionKind.ValueType  # 5
+    """The cover never existed (取消)."""
+    VERSION_KIND_SUSPENDED: _VersionKind.ValueType  # 6
+    """Viewing was stopped (閲覧停止)."""
+    VERSION_KIND_RESTORED: _VersionKind.ValueType  # 7
+    """Viewing was allowed again."""
+
+class VersionKind(_VersionKind, metaclass=_VersionKindEnumTypeWrapper):
+    """Tells what a version said, beside the one before it."""
+
+VERSION_KIND_UNSPECIFIED: VersionKind.ValueType  # 0
+"""Never sent."""
+VERSION_KIND_ACQUIRED: VersionKind.ValueType  # 1
+"""Cover begins (資格取得)."""
+VERSION_KIND_CHANGED: VersionKind.ValueType  # 2
+"""Another item changed (異動)."""
+VERSION_KIND_LOST: VersionKind.ValueType  # 3
+"""Cover ends (資格喪失)."""
+VERSION_KIND_CORRECTED: VersionKind.ValueType  # 4
+"""A day or the birth date was wrong, or a loss was withdrawn (訂正)."""
+VERSION_KIND_CANCELLED: VersionKind.ValueType  # 5
+"""The cover never existed (取消)."""
+VERSION_KIND_SUSPENDED: VersionKind.ValueType  # 6
+"""Viewing was stopped (閲覧停止)."""
+VERSION_KIND_RESTORED: VersionKind.ValueType  # 7
+"""Viewing was allowed again."""
+Global___VersionKind: _TypeAlias = VersionKind  # noqa: Y015
 
 @_typing.final
 class ConfirmEligibilityRequest(_message.Message):
@@ -170,3 +215,271 @@ class DecidingVersion(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DecidingVersion: _TypeAlias = DecidingVersion  # noqa: Y015
+
+@_typing.final
+class ExplainEligibilityRequest(_message.Message):
+    """Asks how an answer came about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUESTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def question(self) -> Global___ConfirmEligibilityRequest:
+        """The question, as ConfirmEligibility takes it. Required."""
+
+    def __init__(
+        self,
+        *,
+        question: Global___ConfirmEligibilityRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["question", b"question"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["question", b"question"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainEligibilityRequest: _TypeAlias = ExplainEligibilityRequest  # noqa: Y015
+
+@_typing.final
+class ExplainEligibilityResponse(_message.Message):
+    """Tells how an answer came about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALIDITY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    EXPLANATION_JA_FIELD_NUMBER: _builtins.int
+    EXPLANATION_EN_FIELD_NUMBER: _builtins.int
+    CONFIRMATION_DATE_FIELD_NUMBER: _builtins.int
+    PROCESS_TIME_FIELD_NUMBER: _builtins.int
+    ACCESS_RECORD_ID_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    LINKS_FIELD_NUMBER: _builtins.int
+    COUNTER_FACTS_FIELD_NUMBER: _builtins.int
+    IS_CUT_FIELD_NUMBER: _builtins.int
+    validity: _types_pb2.Validity.ValueType
+    """The official answer."""
+    reason: _builtins.str
+    """Which rule gave it, as in ConfirmEligibilityResponse."""
+    explanation_ja: _builtins.str
+    """The same in Japanese, with advice for the desk."""
+    explanation_en: _builtins.str
+    """The same in English."""
+    access_record_id: _builtins.str
+    """Name of the access record of this look."""
+    is_cut: _builtins.bool
+    """Whether older versions were left out, being more than `explained_versions_max`."""
+    @_builtins.property
+    def confirmation_date(self) -> _date_pb2.Date:
+        """The day confirmed."""
+
+    @_builtins.property
+    def process_time(self) -> _timestamp_pb2.Timestamp:
+        """When the answer was made."""
+
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___LearnedVersion]:
+        """Each version of the covers of those who could be meant, in the order they were learned."""
+
+    @_builtins.property
+    def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___LearnedLink]:
+        """Each link of an enrollee to a person, in the order they were learned."""
+
+    @_builtins.property
+    def counter_facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___CounterFact]:
+        """Each version or link without which the answer would be another."""
+
+    def __init__(
+        self,
+        *,
+        validity: _types_pb2.Validity.ValueType = ...,
+        reason: _builtins.str = ...,
+        explanation_ja: _builtins.str = ...,
+        explanation_en: _builtins.str = ...,
+        confirmation_date: _date_pb2.Date | None = ...,
+        process_time: _timestamp_pb2.Timestamp | None = ...,
+        access_record_id: _builtins.str = ...,
+        versions: _abc.Iterable[Global___LearnedVersion] | None = ...,
+        links: _abc.Iterable[Global___LearnedLink] | None = ...,
+        counter_facts: _abc.Iterable[Global___CounterFact] | None = ...,
+        is_cut: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["confirmation_date", b"confirmation_date", "process_time", b"process_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_record_id", b"access_record_id", "confirmation_date", b"confirmation_date", "counter_facts", b"counter_facts", "explanation_en", b"explanation_en", "explanation_ja", b"explanation_ja", "is_cut", b"is_cut", "links", b"links", "process_time", b"process_time", "reason", b"reason", "validity", b"validity", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainEligibilityResponse: _TypeAlias = ExplainEligibilityResponse  # noqa: Y015
+
+@_typing.final
+class LearnedVersion(_message.Message):
+    """Tells of one version of a cover, and where it came from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENROLLEE_KEY_FIELD_NUMBER: _builtins.int
+    INSURER_NUMBER_FIELD_NUMBER: _builtins.int
+    COVER_NUMBER_FIELD_NUMBER: _builtins.int
+    VERSION_NUMBER_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ACQUISITION_DATE_FIELD_NUMBER: _builtins.int
+    LOSS_DATE_FIELD_NUMBER: _builtins.int
+    LOSS_REASON_FIELD_NUMBER: _builtins.int
+    RECORDED_TIME_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_TIME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LINE_NUMBER_FIELD_NUMBER: _builtins.int
+    IS_DECIDING_FIELD_NUMBER: _builtins.int
+    enrollee_key: _builtins.str
+    """Our own key of the insurer's enrollee, in hexadecimal; says nothing about the person."""
+    insurer_number: _builtins.str
+    """Whose enrollee."""
+    cover_number: _builtins.int
+    """Which cover of the enrollee, from 1."""
+    version_number: _builtins.int
+    """Which version of the cover, from 1."""
+    kind: Global___VersionKind.ValueType
+    """What it said."""
+    loss_reason: _builtins.str
+    """Why cover ended (OQSCD008). Empty while open."""
+    request_id: _builtins.str
+    """The insurer's id of the upload or single change it came with."""
+    line_number: _builtins.int
+    """The line of that upload; 1 for a single change."""
+    is_deciding: _builtins.bool
+    """Whether the answer rests on it."""
+    @_builtins.property
+    def acquisition_date(self) -> _date_pb2.Date:
+        """First day of cover in this version."""
+
+    @_builtins.property
+    def loss_date(self) -> _date_pb2.Date:
+        """First day without cover in this version. Absent while open."""
+
+    @_builtins.property
+    def recorded_time(self) -> _timestamp_pb2.Timestamp:
+        """When the gateway learned it."""
+
+    @_builtins.property
+    def superseded_time(self) -> _timestamp_pb2.Timestamp:
+        """When the next version took its place. Absent for the last one."""
+
+    def __init__(
+        self,
+        *,
+        enrollee_key: _builtins.str = ...,
+        insurer_number: _builtins.str = ...,
+        cover_number: _builtins.int = ...,
+        version_number: _builtins.int = ...,
+        kind: Global___VersionKind.ValueType = ...,
+        acquisition_date: _date_pb2.Date | None = ...,
+        loss_date: _date_pb2.Date | None = ...,
+        loss_reason: _builtins.str = ...,
+        recorded_time: _timestamp_pb2.Timestamp | None = ...,
+        superseded_time: _timestamp_pb2.Timestamp | None = ...,
+        request_id: _builtins.str = ...,
+        line_number: _builtins.int = ...,
+        is_deciding: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acquisition_date", b"acquisition_date", "loss_date", b"loss_date", "recorded_time", b"recorded_time", "superseded_time", b"superseded_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acquisition_date", b"acquisition_date", "cover_number", b"cover_number", "enrollee_key", b"enrollee_key", "insurer_number", b"insurer_number", "is_deciding", b"is_deciding", "kind", b"kind", "line_number", b"line_number", "loss_date", b"loss_date", "loss_reason", b"loss_reason", "recorded_time", b"recorded_time", "request_id", b"request_id", "superseded_time", b"superseded_time", "version_number", b"version_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LearnedVersion: _TypeAlias = LearnedVersion  # noqa: Y015
+
+@_typing.final
+class LearnedLink(_message.Message):
+    """Tells of one link of an insurer's enrollee to a person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENROLLEE_KEY_FIELD_NUMBER: _builtins.int
+    INSURER_NUMBER_FIELD_NUMBER: _builtins.int
+    PERSON_ORDINAL_FIELD_NUMBER: _builtins.int
+    IS_NUMBERED_FIELD_NUMBER: _builtins.int
+    RECORDED_TIME_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_TIME_FIELD_NUMBER: _builtins.int
+    enrollee_key: _builtins.str
+    """Our own key of the insurer's enrollee, in hexadecimal."""
+    insurer_number: _builtins.str
+    """Whose enrollee."""
+    person_ordinal: _builtins.int
+    """Which person, numbered from 1 within this answer in the order they came."""
+    is_numbered: _builtins.bool
+    """Whether the link was made by number; before that each enrollee is a person alone."""
+    @_builtins.property
+    def recorded_time(self) -> _timestamp_pb2.Timestamp:
+        """When the link was made."""
+
+    @_builtins.property
+    def superseded_time(self) -> _timestamp_pb2.Timestamp:
+        """When the next link took its place. Absent for the last one."""
+
+    def __init__(
+        self,
+        *,
+        enrollee_key: _builtins.str = ...,
+        insurer_number: _builtins.str = ...,
+        person_ordinal: _builtins.int = ...,
+        is_numbered: _builtins.bool = ...,
+        recorded_time: _timestamp_pb2.Timestamp | None = ...,
+        superseded_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recorded_time", b"recorded_time", "superseded_time", b"superseded_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrollee_key", b"enrollee_key", "insurer_number", b"insurer_number", "is_numbered", b"is_numbered", "person_ordinal", b"person_ordinal", "recorded_time", b"recorded_time", "superseded_time", b"superseded_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LearnedLink: _TypeAlias = LearnedLink  # noqa: Y015
+
+@_typing.final
+class CounterFact(_message.Message):
+    """Tells what the answer would be, had one version or one link not arrived."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALIDITY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    SENTENCE_JA_FIELD_NUMBER: _builtins.int
+    SENTENCE_EN_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    LINK_FIELD_NUMBER: _builtins.int
+    validity: _types_pb2.Validity.ValueType
+    """The other answer."""
+    reason: _builtins.str
+    """The rule that would give it."""
+    sentence_ja: _builtins.str
+    """The same as a sentence in Japanese."""
+    sentence_en: _builtins.str
+    """The same in English."""
+    @_builtins.property
+    def version(self) -> Global___LearnedVersion:
+        """A version of a cover."""
+
+    @_builtins.property
+    def link(self) -> Global___LearnedLink:
+        """A link."""
+
+    def __init__(
+        self,
+        *,
+        validity: _types_pb2.Validity.ValueType = ...,
+        reason: _builtins.str = ...,
+        sentence_ja: _builtins.str = ...,
+        sentence_en: _builtins.str = ...,
+        version: Global___LearnedVersion | None = ...,
+        link: Global___LearnedLink | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["left_out", b"left_out", "link", b"link", "version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left_out", b"left_out", "link", b"link", "reason", b"reason", "sentence_en", b"sentence_en", "sentence_ja", b"sentence_ja", "validity", b"validity", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_left_out: _TypeAlias = _typing.Literal["version", "link"]  # noqa: Y015
+    _WhichOneofArgType_left_out: _TypeAlias = _typing.Literal["left_out", b"left_out"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_left_out) -> _WhichOneofReturnType_left_out | None: ...
+
+Global___CounterFact: _TypeAlias = CounterFact  # noqa: Y015

@@ -43,6 +43,11 @@ class EligibilityServiceStub(object):
                 request_serializer=gateway_dot_v1_dot_eligibility__pb2.ConfirmEligibilityRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_eligibility__pb2.ConfirmEligibilityResponse.FromString,
                 _registered_method=True)
+        self.ExplainEligibility = channel.unary_unary(
+                '/gateway.v1.EligibilityService/ExplainEligibility',
+                request_serializer=gateway_dot_v1_dot_eligibility__pb2.ExplainEligibilityRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_eligibility__pb2.ExplainEligibilityResponse.FromString,
+                _registered_method=True)
 
 
 class EligibilityServiceServicer(object):
@@ -64,6 +69,16 @@ class EligibilityServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainEligibility(self, request, context):
+        """Tells how an answer came about: what was learned, in order, and what each piece changed.
+
+        It gives the answer ConfirmEligibility gives to the same question, and of other insurers no
+        personal item. Refuses as ConfirmEligibility does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EligibilityServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -71,6 +86,11 @@ def add_EligibilityServiceServicer_to_server(servicer, server):
                     servicer.ConfirmEligibility,
                     request_deserializer=gateway_dot_v1_dot_eligibility__pb2.ConfirmEligibilityRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_eligibility__pb2.ConfirmEligibilityResponse.SerializeToString,
+            ),
+            'ExplainEligibility': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainEligibility,
+                    request_deserializer=gateway_dot_v1_dot_eligibility__pb2.ExplainEligibilityRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_eligibility__pb2.ExplainEligibilityResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -104,6 +124,33 @@ class EligibilityService(object):
             '/gateway.v1.EligibilityService/ConfirmEligibility',
             gateway_dot_v1_dot_eligibility__pb2.ConfirmEligibilityRequest.SerializeToString,
             gateway_dot_v1_dot_eligibility__pb2.ConfirmEligibilityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainEligibility(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.EligibilityService/ExplainEligibility',
+            gateway_dot_v1_dot_eligibility__pb2.ExplainEligibilityRequest.SerializeToString,
+            gateway_dot_v1_dot_eligibility__pb2.ExplainEligibilityResponse.FromString,
             options,
             channel_credentials,
             insecure,

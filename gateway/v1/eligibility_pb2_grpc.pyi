@@ -45,6 +45,12 @@ class EligibilityServiceStub:
     BIRTH_DATE_IN_FUTURE, KNOWN_TIME_TOO_NEW), PERMISSION_DENIED (ROLE_NOT_ALLOWED or a reason of
     the purpose check), RESOURCE_EXHAUSTED (TOO_MANY_MATCHES), UNAVAILABLE (STORE_UNAVAILABLE).
     """
+    ExplainEligibility: _grpc.UnaryUnaryMultiCallable[_eligibility_pb2.ExplainEligibilityRequest, _eligibility_pb2.ExplainEligibilityResponse]
+    """Tells how an answer came about: what was learned, in order, and what each piece changed.
+
+    It gives the answer ConfirmEligibility gives to the same question, and of other insurers no
+    personal item. Refuses as ConfirmEligibility does.
+    """
 
 @_typing.type_check_only
 class EligibilityServiceAsyncStub(EligibilityServiceStub):
@@ -62,6 +68,12 @@ class EligibilityServiceAsyncStub(EligibilityServiceStub):
     CHECK_DIGIT_WRONG, INSURER_UNIDENTIFIED, DATE_WRONG, DATE_OUT_OF_RANGE,
     BIRTH_DATE_IN_FUTURE, KNOWN_TIME_TOO_NEW), PERMISSION_DENIED (ROLE_NOT_ALLOWED or a reason of
     the purpose check), RESOURCE_EXHAUSTED (TOO_MANY_MATCHES), UNAVAILABLE (STORE_UNAVAILABLE).
+    """
+    ExplainEligibility: _aio.UnaryUnaryMultiCallable[_eligibility_pb2.ExplainEligibilityRequest, _eligibility_pb2.ExplainEligibilityResponse]  # type: ignore[assignment]
+    """Tells how an answer came about: what was learned, in order, and what each piece changed.
+
+    It gives the answer ConfirmEligibility gives to the same question, and of other insurers no
+    personal item. Refuses as ConfirmEligibility does.
     """
 
 class EligibilityServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -83,6 +95,18 @@ class EligibilityServiceServicer(metaclass=_abc_1.ABCMeta):
         CHECK_DIGIT_WRONG, INSURER_UNIDENTIFIED, DATE_WRONG, DATE_OUT_OF_RANGE,
         BIRTH_DATE_IN_FUTURE, KNOWN_TIME_TOO_NEW), PERMISSION_DENIED (ROLE_NOT_ALLOWED or a reason of
         the purpose check), RESOURCE_EXHAUSTED (TOO_MANY_MATCHES), UNAVAILABLE (STORE_UNAVAILABLE).
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainEligibility(
+        self,
+        request: _eligibility_pb2.ExplainEligibilityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_eligibility_pb2.ExplainEligibilityResponse, _abc.Awaitable[_eligibility_pb2.ExplainEligibilityResponse]]:
+        """Tells how an answer came about: what was learned, in order, and what each piece changed.
+
+        It gives the answer ConfirmEligibility gives to the same question, and of other insurers no
+        personal item. Refuses as ConfirmEligibility does.
         """
 
 def add_EligibilityServiceServicer_to_server(servicer: EligibilityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -12,6 +12,8 @@ from gateway.policy import published_policy
 from gateway.usecases import (
     check_claims,
     confirm_eligibility,
+    inquiries,
+    list_overlaps,
     number_stages,
     portal,
     register_coverage,
@@ -57,6 +59,20 @@ ALLOWED = {
         Operation.DISCLOSE,
         frozenset({QUALIFICATION}),
         Role.PORTAL,
+    ),
+    "KP1-D-08": Request(
+        "KP1-D-08",
+        Role.INSURER,
+        Operation.DISCLOSE,
+        frozenset({QUALIFICATION, DataCategory.BENEFIT}),
+        Role.INSURER,
+    ),
+    "OQS-INS-01": Request(
+        "OQS-INS-01",
+        Role.INSURER,
+        Operation.DISCLOSE,
+        frozenset({QUALIFICATION}),
+        Role.INSURER,
     ),
 }
 """One request for each published code that is allowed; a new code adds its own."""
@@ -108,6 +124,24 @@ DENIED = {
         ({"operation": Operation.REGISTER}, "KIND_MISMATCH"),
         ({"recipient": Role.INSTITUTION}, "RECIPIENT_NOT_ALLOWED"),
         ({"data": frozenset({CERTIFICATE})}, "DATA_NOT_IN_PURPOSE"),
+    ],
+    "KP1-D-08": [
+        ({"role": Role.INSTITUTION}, "ACTOR_NOT_ALLOWED"),
+        ({"role": Role.PORTAL}, "ACTOR_NOT_ALLOWED"),
+        ({"operation": Operation.REGISTER}, "KIND_MISMATCH"),
+        ({"recipient": Role.INSTITUTION}, "RECIPIENT_NOT_ALLOWED"),
+        ({"recipient": None}, "RECIPIENT_NOT_ALLOWED"),
+        ({"data": frozenset({CERTIFICATE})}, "DATA_NOT_IN_PURPOSE"),
+        ({"data": frozenset({DataCategory.CHECK_UP})}, "DATA_NOT_IN_PURPOSE"),
+        ({"data": frozenset({QUALIFICATION, DataCategory.NUMBER})}, "MYNUMBER_FORBIDDEN"),
+    ],
+    "OQS-INS-01": [
+        ({"role": Role.INSTITUTION}, "ACTOR_NOT_ALLOWED"),
+        ({"role": Role.REVIEW_BODY}, "ACTOR_NOT_ALLOWED"),
+        ({"operation": Operation.REGISTER}, "KIND_MISMATCH"),
+        ({"recipient": Role.INSTITUTION}, "RECIPIENT_NOT_ALLOWED"),
+        ({"data": frozenset({QUALIFICATION, DataCategory.BENEFIT})}, "DATA_NOT_IN_PURPOSE"),
+        ({"data": frozenset({QUALIFICATION, DataCategory.NUMBER})}, "MYNUMBER_FORBIDDEN"),
     ],
 }
 """For each published code, what is changed about the allowed request and the first reason."""
@@ -175,6 +209,9 @@ def test_no_institution_can_reach_a_my_number(role: Role) -> None:
         (portal.REGISTERING, Role.PORTAL),
         (portal.OWN_ACCESSES, Role.PORTAL),
         (check_claims.ERRAND, Role.REVIEW_BODY),
+        (inquiries.ERRAND, Role.INSURER),
+        (inquiries.ERRAND_WITH_BENEFITS, Role.INSURER),
+        (list_overlaps.ERRAND, Role.INSURER),
     ],
 )
 def test_every_errand_of_the_house_is_allowed_to_its_role_only(errand: Errand, role: Role) -> None:

@@ -12,6 +12,7 @@ from msgspec import structs
 from gateway.domain.coverage import Coverage, History
 from gateway.domain.identifiers import InsurerNumber, PersonKey
 from gateway.domain.individual_number import individual_check_digit
+from gateway.domain.overlap import overlapping_insurers
 from gateway.domain.period import Instant
 from gateway.domain.purpose import Role
 from gateway.formats.coverage_csv import encode_header, encode_line
@@ -81,6 +82,7 @@ class WatchedStore(MemoryStore):
         for row in batch.lookups:
             self.rows[row.key, row.birth_date, row.enrollee_key] = row.person_key
         self._require_projected()
+        self._require_listed()
         if is_crash:
             self.crash_at = 0
             raise self.crash
@@ -96,6 +98,17 @@ class WatchedStore(MemoryStore):
                 for cover in enrolment.covers:
                     row = (cover.insured_id.lookup_key, cover.birth_date, enrolment.enrollee_key)
                     assert person_key == self.rows[row]
+
+    def _require_listed(self) -> None:
+        """Whoever is enrolled twice is listed to both insurers, and nobody else."""
+        listed = {
+            (insurer, person_key)
+            for person_key, history in self._people(Instant(2**62)).items()
+            for insurer in overlapping_insurers(
+                [(self._insurers[one.enrollee_key], one) for one in history.enrolments]
+            )
+        }
+        assert listed == self._overlaps.keys()
 
 
 class Stand:

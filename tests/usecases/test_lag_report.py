@@ -147,11 +147,11 @@ async def test_what_a_card_showed_already_is_seen_at_once(checked: Checked) -> N
     assert lost.card_visible_time == lost.registered_time
 
 
-async def test_a_notice_needs_its_employer(stand: Stand) -> None:
-    """A day alone says nobody's filing."""
+async def test_a_notice_without_an_employer_is_a_case_too(stand: Stand) -> None:
+    """Householders file for themselves; their cases come under no employer."""
     await stand.upload(a_file(new(filed_date="20250403")))
-    (line,) = await stand.refused()
-    assert (line.column, line.reason) == ("employer_code", "FIELD_REQUIRED")
+    (case,) = await cases(stand)
+    assert (case.employer_code, case.filed_date) == ("", date(2025, 4, 3))
 
 
 async def test_an_insurer_sees_its_own_cases_and_the_look_is_recorded(stand: Stand) -> None:

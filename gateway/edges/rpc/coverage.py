@@ -10,14 +10,16 @@ from gateway.domain.changes import Change, LinkNumber, Target
 from gateway.domain.errors import InvalidInput, Refusal
 from gateway.domain.identifiers import InsurerNumber
 from gateway.domain.purpose import Role
-from gateway.edges.rpc import convert, convert_card
+from gateway.edges.rpc import convert, convert_card, convert_insurers
 from gateway.edges.rpc.server import Method, read
 from gateway.formats.coverage_csv import decode_cells
-from gateway.store.port import UploadState, Vault, Writing
+from gateway.store.port import UploadState, Vault
+from gateway.store.port_insurers import Lists
 from gateway.usecases.apply_uploads import Applier
 from gateway.usecases.context import Context
 from gateway.usecases.desk import Desk
 from gateway.usecases.door import Door
+from gateway.usecases.list_overlaps import list_overlaps
 from gateway.usecases.number_stages import number_stages
 from gateway.usecases.register_coverage import Registered, register
 from gateway.usecases.upload_coverage import Receiver, Receiving, upload_key_of
@@ -30,7 +32,7 @@ INSURERS = frozenset({Role.INSURER})
 class CoverageService:
     """Takes what insurers say; there is one, in the writer."""
 
-    store: Writing
+    store: Lists
     vault: Vault
     desk: Desk
     door: Door
@@ -54,6 +56,7 @@ class CoverageService:
                 INSURERS,
                 unary=self.get_individual_number_stages,
             ),
+            Method("CoverageService/ListOverlaps", INSURERS, unary=self.list_overlaps),
         )
 
     async def upload_coverage(
@@ -145,6 +148,13 @@ class CoverageService:
         )
         check = await number_stages(target, context, self.store, self.door)
         return convert_card.stages(check).SerializeToString()
+
+    async def list_overlaps(self, request: bytes, context: Context) -> bytes:
+        """List the caller's enrollees whom another insurer covers too."""
+        said = read(pb.ListOverlapsRequest, request)
+        after, people_max = convert_insurers.overlap_page(said)
+        page = await list_overlaps(after, people_max, context, self.store, self.door)
+        return convert_insurers.overlaps(page).SerializeToString()
 
     async def _register(self, change: Change, request_id: str, context: Context) -> Registered:
         return await register(

@@ -40,10 +40,21 @@ class ForwardedService:
 COVERAGE: Final = ForwardedService(
     "CoverageService",
     frozenset({Role.INSURER}),
-    ("GetUpload", "RegisterCoverage", "RegisterIndividualNumber", "GetIndividualNumberStages"),
+    (
+        "GetUpload",
+        "RegisterCoverage",
+        "RegisterIndividualNumber",
+        "GetIndividualNumberStages",
+        "ListOverlaps",
+    ),
     ("UploadCoverage",),
 )
 LAG: Final = ForwardedService("LagService", frozenset({Role.INSURER}), ("GetLagReport",))
+INQUIRY: Final = ForwardedService(
+    "InquiryService",
+    frozenset({Role.INSURER}),
+    ("SendInquiry", "ListInquiries", "AnswerInquiry"),
+)
 PERSON: Final = ForwardedService(
     "PersonService",
     frozenset({Role.PORTAL}),

@@ -1,0 +1,163 @@
+"""
+The scenarios of insurer-lifecycle.md 7.4, one test each: by number, by card and by folder.
+
+They are played in order on one sandbox of real processes; the last two move its clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+import pytest_asyncio
+
+from loadtests import scenario_card_tales as cards
+from loadtests import scenario_insurer_tales as insurers
+from loadtests import scenario_tales as tales
+from loadtests.scenario_place import Place, running_place
+from loadtests.scenario_tales import Noted, Tale
+from loadtests.scenarios import wrong_among
+
+pytestmark = [pytest.mark.processes, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    """The sandbox all scenarios are played on."""
+    async with running_place(tmp_path_factory.mktemp("scenarios")) as running:
+        yield running
+
+
+async def played(place: Place, tell: Callable[[Tale], Awaitable[None]]) -> list[Noted]:
+    """Play a scenario: each answer must be right, and each of the three routes was asked."""
+    tale = Tale(place)
+    await tell(tale)
+    assert wrong_among(tale.noted) == []
+    assert {one.route for one in tale.noted} >= {"number", "card", "folder"}
+    return tale.noted
+
+
+async def test_scenario_01_insured_and_family(place: Place) -> None:
+    """1: 健保 本人 and 家族 are valid with and without the branch, which comes back."""
+    await played(place, tales.normal_cover)
+
+
+async def test_scenario_02_twins(place: Place) -> None:
+    """2: twins are several people without a branch, and one person with it."""
+    await played(place, tales.twins)
+
+
+async def test_scenario_03_lost_and_nothing_newer(place: Place) -> None:
+    """3: after a job change whose new cover is not registered, the old one is invalid."""
+    await played(place, tales.lost_and_nothing_newer)
+
+
+async def test_scenario_04_newer_registered(place: Place) -> None:
+    """4: the old number says that a newer cover exists; the card finds it."""
+    await played(place, tales.newer_registered)
+
+
+async def test_scenario_05_overlap(place: Place) -> None:
+    """5: registered before the old insurer's loss, both numbers are valid, the card the newest."""
+    await played(place, tales.enrolled_twice)
+
+
+async def test_scenario_05_overlap_is_listed_to_both(place: Place) -> None:
+    """5: duplicated enrolment is never blocked, and each insurer's list tells of the other's."""
+    await played(place, insurers.overlap_list)
+
+
+async def test_scenario_06_no_my_number(place: Place) -> None:
+    """6: without a My Number the card finds nothing; once it is told, it does."""
+    await played(place, tales.no_my_number)
+
+
+async def test_scenario_08_register_disagrees(place: Place) -> None:
+    """8, class 1: where the birth date differs in the register, nothing can be seen."""
+    await played(place, tales.suspended)
+
+
+async def test_scenario_09_names(place: Place) -> None:
+    """9: a replaced character, a rare one and a name of daily life come back as registered."""
+    await played(place, tales.names)
+
+
+async def test_scenario_14_birthdays(place: Place) -> None:
+    """14: at 70 the certificate holds from the next month, at 75 the insurer changes that day."""
+    await played(place, tales.birthdays)
+
+
+async def test_scenario_15_new_ratio(place: Place) -> None:
+    """15: a ratio that changes on 1 August is a new certificate, each good on its days."""
+    await played(place, tales.new_ratio)
+
+
+async def test_scenario_16_limit_and_consent(place: Place) -> None:
+    """16: the limit certificate is shown with consent only."""
+    await played(place, tales.limit_consent)
+
+
+async def test_scenario_29_no_last_valid_day(place: Place) -> None:
+    """29: a card without a last valid day has none in any answer."""
+    await played(place, tales.no_last_day)
+
+
+async def test_purpose_kp7_or_01_registered_for_others(place: Place) -> None:
+    """KP7-OR-01: what an insurer registered from 1 April is found from that day on."""
+    await played(place, tales.registered_for_others)
+
+
+async def test_purpose_kp1_d_08_inquiry(place: Place) -> None:
+    """KP1-D-08: the answer references the inquiry's id, and both are in the person's records."""
+    await played(place, insurers.inquiry)
+
+
+async def test_purpose_r002_18_my_number(place: Place) -> None:
+    """R002-18: no answer holds a My Number, and nobody but its insurer may tell one."""
+    await played(place, insurers.my_number_kept)
+
+
+async def shown(place: Place, *options: str) -> str:
+    """What `onshi why` prints about the person whose job changed."""
+    question = ("--insurer", "06990014", "--symbol", "12-34", "--number", "8001", "--branch", "01")
+    command = ("-m", "gateway", "why", "--dir", str(place.sandbox.root), *question)
+    born = ("--birth-date", "1992-10-31", "--on", "2026-04-15")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, *born, *options, stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await process.communicate()
+    assert process.returncode == 0
+    return told.decode()
+
+
+async def test_onshi_why_tells_what_an_answer_rests_on(place: Place) -> None:
+    """Acquisition, loss and links in order, in both languages and as JSON; before them nothing."""
+    told = await shown(place)
+    assert "3  newer cover" in told
+    assert told.index("acquired") < told.index("lost")
+    assert re.search(r"valid, had the loss recorded on \d{4}-\d\d-\d\d not arrived", told)
+    assert "linked by My Number to person" in told
+    assert "青空" not in told
+    assert "届いていなければ" in await shown(place, "--language", "ja")
+    said = json.loads(await shown(place, "--json"))
+    assert said["validity"] == 3
+    assert {one["kind"] for one in said["versions"]} == {
+        "VERSION_KIND_ACQUIRED",
+        "VERSION_KIND_LOST",
+    }
+    assert "Nothing was registered." in await shown(place, "--known-at", "2026-01-01T00:00")
+
+
+async def test_scenario_28_link_down(place: Place) -> None:
+    """28: while an insurer is cut off answers are stale; one file catches up."""
+    await played(place, tales.link_down)
+
+
+async def test_scenario_18_certificates(place: Place) -> None:
+    """18: near its end, in grace, after it, renewed: alert, answer, refusal, fail once."""
+    noted = await played(place, cards.certificates)
+    assert [one.got[0] for one in noted if one.route == "card"] == [1, 1, 0, 4, 0, 1]
