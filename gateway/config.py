@@ -127,14 +127,16 @@ class Register(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
     The resident register, which the gateway calls as `tls` says.
 
-    The host must be a loopback address unless `may_leave_loopback`. `is_address_compared` is of
+    The host must be a loopback address unless `may_leave_loopback`. The rest is
     `gateway.domain.residents.ResidentRules`.
     """
 
     address: str
     tls: Tls
     may_leave_loopback: bool = False
-    is_address_compared: bool = False
+    is_address_compared: bool = True
+    are_mismatches_classed: bool = True
+    is_number_searched: bool = False
 
     def __post_init__(self) -> None:
         host = self.address.rpartition(":")[0].strip("[]")

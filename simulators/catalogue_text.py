@@ -100,7 +100,7 @@ seventy-on-the-day | 1 | 70歳の誕生日。受給者証は翌月から | 70 to
 suspended-after-check | 4 | 照合で生年月日が不一致。閲覧停止 | Birth date differs: suspended
 suspended-family | 4 | 照合不一致の家族。閲覧停止 | A family member, suspended
 address-not-disclosed | 1 | 不開示。番号の照会では住所が出ない | Nondisclosed: no address by number
-self-information-withheld | 1 | 自己情報提供不可。カードでは該当なし | Withheld: a card finds nothing
+self-information-withheld | 1 | 自己情報提供不可。カードでは該当なし | Withheld: not found by card
 voluntary-continuation | 1 | 任意継続。資格確認書あり | Voluntary continuation, with a certificate
 card-reissued | 1 | 証を再交付。新しい交付日が出る | Card reissued, the newer issue date shows
 lost-by-death | 2 | 死亡で喪失 | Lost by death

@@ -244,9 +244,11 @@ async def register_number(
     card: Card,
     birth_date: date,
     individual_number: str,
+    *,
+    is_correction: bool = False,
 ) -> coverage_pb2.RegisterIndividualNumberResponse:
     """
-    Tell an enrollee's My Number.
+    Tell an enrollee's My Number, or that another one told before was wrong.
 
     Raises:
         grpc.aio.AioRpcError: For a refusal.
@@ -259,5 +261,47 @@ async def register_number(
                 year=birth_date.year, month=birth_date.month, day=birth_date.day
             ),
             individual_number=individual_number,
+            is_correction=is_correction,
         )
     )
+
+
+async def recheck_numbers(stub: CoverageServiceAsyncStub, request_id: str) -> int:
+    """
+    Have all of an insurer's numbers checked again, page by page; give how many wait.
+
+    Raises:
+        grpc.aio.AioRpcError: For a refusal.
+    """
+    waiting, token = 0, ""
+    while True:
+        page = await stub.RecheckIndividualNumbers(
+            coverage_pb2.RecheckIndividualNumbersRequest(request_id=request_id, page_token=token)
+        )
+        waiting += page.numbers_waiting
+        token = page.next_page_token
+        if not token:
+            return waiting
+
+
+async def looks_through(
+    stub: CoverageServiceAsyncStub, card: Card, birth_date: date, page_size: int = 0
+) -> list[coverage_pb2.LookThrough]:
+    """
+    List everybody who could have seen an enrollee's covers, page by page.
+
+    Raises:
+        grpc.aio.AioRpcError: For a refusal.
+    """
+    request = coverage_pb2.ListLooksThroughRequest(
+        insured_id=types_pb2.InsuredId(**card.cells()),
+        birth_date=date_pb2.Date(year=birth_date.year, month=birth_date.month, day=birth_date.day),
+        page_size=page_size,
+    )
+    looks: list[coverage_pb2.LookThrough] = []
+    while True:
+        page = await stub.ListLooksThrough(request)
+        looks += page.looks
+        request.page_token = page.next_page_token
+        if not page.next_page_token:
+            return looks

@@ -92,7 +92,7 @@ class Resident(Struct, frozen=True, kw_only=True):
             individual_number=message.individual_number,
             name=items.name,
             name_kana=items.name_kana,
-            birth_date=_spelled(items.birth_date),
+            birth_date=spelled(items.birth_date),
             sex=items.sex,
             address=items.address,
         )
@@ -179,7 +179,10 @@ class Register:
         self._seed = config.seed
         self._folder = folder / config.authority
         self._authority = UserAuthenticationAuthority.open(self._folder, self.now())
-        self._residents: dict[str, Resident] = {}
+        self.residents: dict[str, Resident] = {}
+        """By My Number."""
+        self.known: list[str] = []
+        """Numbers as residents were added or replaced."""
         self._numbers: dict[str, str] = {}
         self._holders: dict[int, str] = {}
         self._cards: dict[str, int] = {}
@@ -217,7 +220,7 @@ class Register:
 
     def finding(self, check: pb.ResidentCheck, mismatch_per_mille: int) -> pb.ResidentFinding:
         """Compare the five items (5情報); of an unknown number nothing else is said."""
-        held = self._residents.get(check.individual_number)
+        held = self.residents.get(check.individual_number)
         if held is None:
             return pb.ResidentFinding(is_known=False)
         said = check.registered
@@ -227,7 +230,7 @@ class Register:
             is_known=True,
             is_name_different=not is_alike(held.name, said.name),
             is_name_kana_different=not is_alike(held.name_kana, said.name_kana),
-            is_birth_date_different=is_planted or born != _spelled(said.birth_date),
+            is_birth_date_different=is_planted or born != spelled(said.birth_date),
             is_sex_different=said.sex not in (held.sex, int(Sex.UNSET)),
             is_address_different=said.address != "" and not is_alike(held.address, said.address),
         )
@@ -265,7 +268,8 @@ class Register:
 
     def _know(self, residents: Iterable[Resident]) -> None:
         for resident in residents:
-            self._residents[resident.individual_number] = resident
+            self.residents[resident.individual_number] = resident
+            self.known.append(resident.individual_number)
             self._numbers.update(dict.fromkeys(resident.ids, resident.individual_number))
 
     def _give(self, serial: int, individual_number: str) -> None:
@@ -291,18 +295,20 @@ def is_alike(held: str, said: str) -> bool:
     Width, blanks, the usual variants, hiragana and small kana do not count; a single ● stands for
     any one character (insurer-lifecycle.md 1.3 #12).
     """
-    ours, theirs = _folded(held), _folded(said)
+    ours, theirs = folded(held), folded(said)
     if len(ours) != len(theirs):
         return False
     unlike = [pair for pair in zip(ours, theirs, strict=True) if pair[0] != pair[1]]
     return not unlike or (len(unlike) == 1 and _UNKNOWN_CHARACTER in unlike[0])
 
 
-def _spelled(day: date_pb2.Date) -> str:
+def spelled(day: date_pb2.Date) -> str:
+    """Spell a day as eight digits."""
     return f"{day.year:04}{day.month:02}{day.day:02}"
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """Give what counts of a spelling."""
     plain = _IGNORED.sub("", unicodedata.normalize("NFKC", text))
     return plain.translate(_VARIANTS).translate(_HIRAGANA).translate(_SMALL_KANA)
 

@@ -32,6 +32,7 @@ from gateway.pki import parse_identity
 from gateway.v1 import resident_register_pb2 as pb
 from gateway.v1 import resident_register_pb2_grpc as pb_grpc
 from simulators.resident_book import Config, Register, Resident
+from simulators.resident_search import Search, three_items_only, whole
 
 CHECKS_MAX: Final = 500
 """People in one question."""
@@ -82,6 +83,7 @@ class RegisterService(pb_grpc.ResidentRegisterServiceServicer):
 
     def __init__(self, register: Register, conditions: Conditions) -> None:
         self._register = register
+        self._search = Search(register.residents, register.known)
         self._conditions = conditions
 
     async def CheckResidents(  # noqa: N802  the contract's name
@@ -90,9 +92,27 @@ class RegisterService(pb_grpc.ResidentRegisterServiceServicer):
         """Compare what insurers registered, in the order asked."""
         await self._conditions.hold_back(context)
         await _require(context, len(request.checks) <= CHECKS_MAX, "too many checks")
-        per_mille = self._conditions.said.mismatch_per_mille
+        said = self._conditions.said
+        compare = three_items_only if said.is_three_items_enough else whole
         return pb.CheckResidentsResponse(
-            findings=[self._register.finding(check, per_mille) for check in request.checks]
+            findings=[
+                compare(self._register.finding(check, said.mismatch_per_mille))
+                for check in request.checks
+            ]
+        )
+
+    async def FindNumber(  # noqa: N802  the contract's name
+        self, request: pb.FindNumberRequest, context: Context
+    ) -> pb.FindNumberResponse:
+        """Find numbers by five items, or by three where that fault is planted."""
+        await self._conditions.hold_back(context)
+        await _require(context, len(request.people) <= CHECKS_MAX, "too many people")
+        is_enough = self._conditions.said.is_three_items_enough
+        return pb.FindNumberResponse(
+            individual_numbers=[
+                self._search.number_of(items, is_three_items_enough=is_enough)
+                for items in request.people
+            ]
         )
 
     async def FindHolder(  # noqa: N802  the contract's name

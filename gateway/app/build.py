@@ -10,9 +10,10 @@ import grpc
 from gateway.app.clock import SandboxClock, real_clock
 from gateway.app.layout import DataDir
 from gateway.card_pki import CardAuthorities
-from gateway.config import Settings, Tls
+from gateway.config import Register, Settings, Tls
 from gateway.domain import eligibility
 from gateway.domain.card import CHALLENGE_BYTES, CardRules
+from gateway.domain.residents import ResidentRules
 from gateway.observe import get_logger
 from gateway.pki import RevocationList
 from gateway.usecases.challenges import Challenges
@@ -46,6 +47,21 @@ def lookup_limits_of(settings: Settings) -> LookupLimits:
         limits.matches_max,
         limits.known_time_margin_ms,
     )
+
+
+def resident_rules_of(said: Register) -> ResidentRules:
+    """The named settings for what the references leave open about My Numbers."""
+    return ResidentRules(
+        is_address_compared=said.is_address_compared,
+        are_mismatches_classed=said.are_mismatches_classed,
+        is_number_searched=said.is_number_searched,
+    )
+
+
+def is_number_searched(settings: Settings) -> bool:
+    """Whether the register is asked for numbers nobody told."""
+    said = settings.resident_register
+    return said is not None and said.is_number_searched
 
 
 def cards_of(settings: Settings, authorities: CardAuthorities) -> Cards:

@@ -32,6 +32,21 @@ class DataDir:
         return self.root / "keys"
 
     @property
+    def vault_keys(self) -> Path:
+        """The vault's key file."""
+        return self.keys / "vault.json"
+
+    @property
+    def spool_keys(self) -> Path:
+        """The spool's key file."""
+        return self.keys / "spool.json"
+
+    @property
+    def keys_in_use(self) -> Path:
+        """Which current keys the writer says it writes with."""
+        return self.keys / "in-use.json"
+
+    @property
     def spool(self) -> Path:
         """Uploads until they are applied, encrypted."""
         return self.root / "spool"

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway.app.ask import Outcome
+from gateway.app.keys import KeyStatus
 from gateway.app.sandbox import INSTITUTION_CODE, Sandbox
 from gateway.app.supervisor import Gateway
 from gateway.app.visits import Visit
@@ -175,6 +176,18 @@ def print_people(persons: Sequence[Mapping[str, Any]]) -> None:
     console = Console()
     console.width = max(console.width, TABLE_WIDTH_MIN)
     console.print(table)
+
+
+def print_keys(statuses: Sequence[KeyStatus]) -> None:
+    """Show each key file: its keys, what older ones hold, whether they may be retired."""
+    console = Console(highlight=False)
+    for status in statuses:
+        older = ", ".join(status.older) or "none"
+        console.print(
+            f"{status.name}: current key {status.current}, older {older}, "
+            f"{status.left} still of older keys"
+            + ("" if status.is_in_use else ", the writer has not taken the current key yet")
+        )
 
 
 def print_trail(report: TrailReport) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from gateway.app.clock import new_key
 from gateway.domain.identifiers import PersonKey
+from gateway.domain.period import Instant
 from gateway.observe import log_bug
-from gateway.store.port import Look
+from gateway.store.port_beside import Look
 from gateway.store.trail import Trail
 from gateway.usecases.context import Clock
 
@@ -35,17 +36,44 @@ class LiveTrail:
         async with self._lock:
             return await asyncio.to_thread(self._caught_up, people, looks_max)
 
+    async def looks_within(
+        self,
+        spans: Sequence[tuple[PersonKey, Instant, Instant]],
+        before: tuple[Instant, str],
+        but_of: tuple[str, str],
+        looks_max: int,
+    ) -> Sequence[Look]:
+        """See `LooksThrough`; indexes what is new first, as `who_looked`."""
+
+        def looked() -> Sequence[Look]:
+            self._catch_up()
+            return _newest(
+                (
+                    look
+                    for span in spans
+                    for look in self._trail.looked_within(span, before, but_of, looks_max)
+                ),
+                looks_max,
+            )
+
+        async with self._lock:
+            return await asyncio.to_thread(looked)
+
     def _caught_up(self, people: Sequence[PersonKey], looks_max: int) -> Sequence[Look]:
+        self._catch_up()
+        return _newest(
+            (
+                look
+                for person_key in people
+                for look in self._trail.who_looked(person_key, looks_max)
+            ),
+            looks_max,
+        )
+
+    def _catch_up(self) -> None:
         for _ in range(CATCH_UP_ROUNDS_MAX):
             if self._is_broken or not self._index():
                 break
-        found = {
-            look.record_id: look
-            for person_key in people
-            for look in self._trail.who_looked(person_key, looks_max)
-        }
-        newest = sorted(found.values(), key=lambda look: (look.at, look.record_id), reverse=True)
-        return newest[:looks_max]
 
     def _index(self) -> bool:
         """
@@ -74,3 +102,10 @@ class LiveTrail:
         """Close the index, once nobody reads it."""
         async with self._lock:
             await asyncio.to_thread(self._trail.close)
+
+
+def _newest(looks: Iterable[Look], looks_max: int) -> Sequence[Look]:
+    """Each look once, newest first."""
+    found = {look.record_id: look for look in looks}
+    newest = sorted(found.values(), key=lambda look: (look.at, look.record_id), reverse=True)
+    return newest[:looks_max]

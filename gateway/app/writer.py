@@ -22,11 +22,14 @@ from gateway.app.build import (
     WatchedAuthorities,
     cards_of,
     clock_of,
+    is_number_searched,
     new_life,
+    resident_rules_of,
 )
 from gateway.app.channel import secure_channel
 from gateway.app.child import run, say_ready
 from gateway.app.clock import new_key
+from gateway.app.key_renewal import KeyRenewal
 from gateway.app.lag import Lag
 from gateway.app.layout import WRITER_SOCKET, DataDir
 from gateway.app.trailing import LiveTrail
@@ -37,6 +40,7 @@ from gateway.edges.rpc.convert import sheet
 from gateway.edges.rpc.coverage import CoverageService
 from gateway.edges.rpc.identity import forwarded_identity
 from gateway.edges.rpc.inquiry import InquiryService
+from gateway.edges.rpc.oversight import OversightMethods
 from gateway.edges.rpc.person import PersonService
 from gateway.edges.rpc.server import Bounds, Front, Method, RpcServer, build_server
 from gateway.formats.coverage_file import CoverageReader
@@ -53,6 +57,7 @@ from gateway.usecases.context import Clock
 from gateway.usecases.desk import Desk
 from gateway.usecases.door import Door
 from gateway.usecases.inquiries import InquiryDesk
+from gateway.usecases.number_oversight import NumberOversight
 from gateway.usecases.portal import Portal
 from gateway.usecases.residents import NoRegister
 from gateway.usecases.upload_coverage import Receiver, UploadLimits
@@ -77,19 +82,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     limits = settings.limits
     clock = clock_of(settings)
     await _be_alone(data.root / "writer.lock")
-    accesses = AccessLog(
-        data.access,
-        new_life(),
-        gather_us=limits.access_gather_us,
-        group_records_max=limits.access_group_records_max,
-        segment_bytes_max=limits.access_segment_bytes_max,
-    )
+    accesses = _access_log(data, limits)
     store = SqliteStore(data.database, sheet)
-    vault = SqliteVault(data.vault, data.keys / "vault.json")
-    spool = FileSpool(data.spool, data.keys / "spool.json")
+    vault = SqliteVault(data.vault, data.vault_keys)
+    spool = FileSpool(data.spool, data.spool_keys)
     upload_limits = _upload_limits(limits)
     numbers_told = None if settings.resident_register is None else asyncio.Event()
-    desk = Desk(store, vault, new_key, clock, numbers_told=numbers_told)
+    desk = _desk(settings, store, vault, clock, numbers_told)
     applier = Applier(store, spool, desk, CoverageReader, upload_limits)
     door = Door(published_policy(), accesses)
     receiver = Receiver(store, spool, desk, door, upload_limits, applier.wake)
@@ -99,12 +98,17 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     trail = LiveTrail(Trail(data.trail, data.access), clock)
     watched = WatchedAuthorities(settings)
     lag = Lag(settings, store, door)
-    inquiries = InquiryService(InquiryDesk(store, desk, door))
-    methods = [*coverage.methods(), *lag.methods(), *inquiries.methods()]
+    methods = [
+        *coverage.methods(),
+        *lag.methods(),
+        *InquiryService(InquiryDesk(store, desk, door)).methods(),
+        *OversightMethods(NumberOversight(store, desk, door, trail)).methods(),
+    ]
     jobs = [
         asyncio.create_task(_watch(accesses, watched, stop)),
         asyncio.create_task(applier.run(stop)),
         asyncio.create_task(trail.run(stop)),
+        asyncio.create_task(KeyRenewal(vault, spool, desk, data.keys_in_use).run(stop)),
     ]
     closing: list[Closing] = [lag, trail, accesses, spool, vault, store]
     if numbers_told is not None:
@@ -150,9 +154,9 @@ class NumberRoad:
         assert said is not None
         self.channel = secure_channel(said.address, said.tls)
         register = GrpcResidentRegister(self.channel)
-        rules = ResidentRules(is_address_compared=said.is_address_compared)
+        rules = resident_rules_of(said)
         self.checker = NumberChecker(
-            store, vault, desk, register, rules, clock, numbers_told, _log_bug
+            store, vault, desk, register, rules, clock, numbers_told, _log_bug, new_key=new_key
         )
         self._settings = settings
         self._portal = partial(
@@ -178,7 +182,15 @@ class NumberRoad:
 async def _link_unchecked(store: SqliteStore, vault: SqliteVault, desk: Desk, clock: Clock) -> None:
     """Link what still waits for a register the settings no longer name."""
     checker = NumberChecker(
-        store, vault, desk, NoRegister(), ResidentRules(), clock, asyncio.Event(), _log_bug
+        store,
+        vault,
+        desk,
+        NoRegister(),
+        ResidentRules(),
+        clock,
+        asyncio.Event(),
+        _log_bug,
+        new_key=new_key,
     )
     while await checker.check_some():
         pass
@@ -222,6 +234,27 @@ def _server(
     )
     server.server.add_insecure_port(f"unix:{WRITER_SOCKET}")
     return server
+
+
+def _access_log(data: DataDir, limits: Limits) -> AccessLog:
+    return AccessLog(
+        data.access,
+        new_life(),
+        gather_us=limits.access_gather_us,
+        group_records_max=limits.access_group_records_max,
+        segment_bytes_max=limits.access_segment_bytes_max,
+    )
+
+
+def _desk(
+    settings: Settings,
+    store: SqliteStore,
+    vault: SqliteVault,
+    clock: Clock,
+    numbers_told: asyncio.Event | None,
+) -> Desk:
+    is_searched = is_number_searched(settings)
+    return Desk(store, vault, new_key, clock, numbers_told=numbers_told, is_searched=is_searched)
 
 
 def _upload_limits(limits: Limits) -> UploadLimits:

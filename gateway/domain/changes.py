@@ -87,6 +87,8 @@ class CorrectCover:
     acquisition_date: date | None = None
     loss_date: date | None = None
     is_loss_withdrawn: bool = False
+    number: IndividualNumber | None = field(default=None, repr=False)
+    """The right My Number, where another one was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +100,30 @@ class CancelCover:
 
 @dataclass(frozen=True, slots=True)
 class LinkNumber:
-    """The enrollee's My Number became known (NUMBER)."""
+    """
+    The enrollee's My Number became known (NUMBER).
+
+    Another number than the linked one is refused unless `is_correction`.
+    """
 
     target: Target
     number: IndividualNumber = field(repr=False)
+    is_correction: bool = False
 
 
 Change = NewCover | ChangeItems | LoseCover | CorrectCover | CancelCover | LinkNumber
+
+
+def number_of(change: Change) -> IndividualNumber | None:
+    """The My Number a change brings."""
+    return change.number if isinstance(change, NewCover | CorrectCover | LinkNumber) else None
+
+
+def corrects_number(change: Change) -> bool:
+    """Whether a change says that a number told before was wrong, if it brings another."""
+    return isinstance(change, CorrectCover) or (
+        isinstance(change, LinkNumber) and change.is_correction
+    )
 
 
 def apply(covers: Sequence[Coverage], change: Change, now: Instant) -> tuple[Coverage, ...]:
@@ -197,7 +216,9 @@ def _correct(
         fresh = structs.replace(fresh, loss_reason=None)
     if change.items:
         fresh = _with_items(fresh, change.items)
-    elif not (change.acquisition_date or change.loss_date or change.is_loss_withdrawn):
+    elif not (
+        change.acquisition_date or change.loss_date or change.is_loss_withdrawn or change.number
+    ):
         raise InvalidInput("NOTHING_TO_CHANGE")
     if is_moved_already and not _same_facts(old, fresh):
         raise Conflict("COVERAGE_UNKNOWN", "acquisition_date")

@@ -70,6 +70,8 @@ class CompactCover(Struct, frozen=True, array_like=True):
         """Whether a card may find it: no medical assistance, and nothing that is withheld."""
         return not (self.is_medical_assistance or (self.hiding and self.hiding.is_withheld))
 
+    is_medical_stopped: bool = False
+
 
 class CompactHistory(Struct, frozen=True, array_like=True):
     """All covers of one person, by enrollee key and cover number; `version` as in `History`."""
@@ -119,6 +121,7 @@ def _compact_cover(
         sheet=sheet,
         diseases=cover.diseases,
         hiding=hiding,
+        is_medical_stopped=cover.is_medical_stopped,
     )
 
 

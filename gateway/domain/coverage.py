@@ -161,7 +161,9 @@ class Coverage(Struct, frozen=True, array_like=True, kw_only=True):
     One version of a cover by one insurer (資格, shikaku).
 
     `cover_no` counts the covers of one enrollee, `version_no` the versions of one cover, both
-    from 1. `period` is half-open: on the loss date there is no cover.
+    from 1. `period` is half-open: on the loss date there is no cover. `is_medical_stopped` tells
+    that the resident register disagrees about a name or an address, so that no medical information
+    may be shown while the cover itself answers (insurer-lifecycle.md 1.3 #9).
     """
 
     cover_no: int
@@ -207,6 +209,7 @@ class Coverage(Struct, frozen=True, array_like=True, kw_only=True):
     """When the insurer had the card back (証回収日)."""
     documents_seen: tuple[Document, ...] = ()
     """What was seen for the certificates said last."""
+    is_medical_stopped: bool = False
 
     @property
     def is_visible(self) -> bool:

@@ -228,8 +228,14 @@ REASONS: Final[dict[str, Advice]] = {
     "NUMBER_DIFFERS": advise(
         "別の個人番号がすでに紐付いています。",
         "Another My Number is linked already.",
-        "紐付けの訂正は別の手続きです。",
-        "Repairing a link is a procedure of its own.",
+        "先に伝えた番号が誤りなら CORRECT の行か is_correction で訂正してください。",
+        "If the number told before was wrong, use a CORRECT line or is_correction.",
+    ),
+    "NUMBERS_NOT_CHECKED": advise(
+        "この環境では個人番号を住民基本台帳と照合していません。",
+        "This gateway does not check My Numbers against a resident register.",
+        "設定 [resident_register] に接続先を入れてください。",
+        "Name a register in the settings, [resident_register].",
     ),
     # The coverage file
     "HEADER_WRONG": advise(

@@ -52,6 +52,17 @@ class GrpcResidentRegister:
             raise Unavailable("RESIDENT_REGISTER_UNAVAILABLE")
         return [_finding(one) for one in answer.findings]
 
+    async def numbers_of(self, people: Sequence[FiveItems]) -> Sequence[IndividualNumber | None]:
+        """See `ResidentRegister`."""
+        request = pb.FindNumberRequest(people=[_items(items) for items in people])
+        try:
+            answer = await self._stub.FindNumber(request, timeout=DEADLINE_S)
+        except grpc.aio.AioRpcError as error:
+            raise _away(error) from None
+        if len(answer.individual_numbers) != len(people):
+            raise Unavailable("RESIDENT_REGISTER_UNAVAILABLE")
+        return [_number(digits) for digits in answer.individual_numbers]
+
     async def holder_of(self, certificate: bytes) -> IndividualNumber | None:
         """See `ResidentRegister`."""
         request = pb.FindHolderRequest(certificate=certificate)
@@ -59,17 +70,20 @@ class GrpcResidentRegister:
             answer = await self._stub.FindHolder(request, timeout=DEADLINE_S)
         except grpc.aio.AioRpcError as error:
             raise _away(error) from None
-        number = answer.individual_number
-        try:
-            return IndividualNumber.parse(number) if number else None
-        except InvalidInput:
-            raise Unavailable("RESIDENT_REGISTER_UNAVAILABLE") from None
+        return _number(answer.individual_number)
 
 
 def _away(error: grpc.aio.AioRpcError) -> Unavailable:
     """What a register that does not answer is to us; why is for the operator."""
     _log.warning("resident_register_away", code=error.code().name)
     return Unavailable("RESIDENT_REGISTER_UNAVAILABLE")
+
+
+def _number(digits: str) -> IndividualNumber | None:
+    try:
+        return IndividualNumber.parse(digits) if digits else None
+    except InvalidInput:
+        raise Unavailable("RESIDENT_REGISTER_UNAVAILABLE") from None
 
 
 def _check(asked: Asked) -> pb.ResidentCheck:

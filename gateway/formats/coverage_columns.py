@@ -263,7 +263,9 @@ COLUMNS: Final = {
         Column("new_branch", "訂正後・付番後の枝番", _IDENTIFIER, _CORRECT | _CHANGE),
         Column("new_birth_date", "訂正後の生年月日", _DAY, _CORRECT),
         Column("new_acquisition_date", "訂正後の資格取得年月日", _DAY, _CORRECT),
-        Column("individual_number", "個人番号", _INDIVIDUAL_NUMBER, _NEW | _NUMBER, _NUMBER),
+        Column(
+            "individual_number", "個人番号", _INDIVIDUAL_NUMBER, _NEW | _NUMBER | _CORRECT, _NUMBER
+        ),
     )
 }
 """Every column by its name, in the order of the docs."""

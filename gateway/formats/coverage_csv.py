@@ -146,8 +146,11 @@ def _correction(target: Target, line: _Line) -> CorrectCover:
         line.value("new_acquisition_date"),
         line.value("loss_date"),
         is_withdrawn,
+        line.individual_number(),
     )
-    if not (is_withdrawn or correction.acquisition_date or correction.loss_date):
+    if not (
+        is_withdrawn or correction.acquisition_date or correction.loss_date or correction.number
+    ):
         _something(items)
     return correction
 

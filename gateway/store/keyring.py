@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -67,6 +68,48 @@ def rotate(path: Path) -> None:
     _write(path, Keyring((fresh, *secrets)))
 
 
+def retire(path: Path) -> None:
+    """Leave only the current secret in a key file: what older ones wrote can be read no more."""
+    _write(path, Keyring(load_keyring(path, may_make=False).secrets[:1]))
+
+
+def say_in_use(path: Path, key_ids: Mapping[str, str]) -> None:
+    """Note, for who retires keys, with which current keys a process writes from now on."""
+    _replace(path, msgspec.json.encode(dict(key_ids)))
+
+
+def in_use(path: Path) -> dict[str, str]:
+    """Give the names of the keys a process said it writes with; empty if none ever did."""
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, str]) if path.exists() else {}
+
+
+class KeyFile:
+    """A key file that is read again once it was replaced."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp = _stamp(path)
+
+    def fresh(self) -> Keyring | None:
+        """
+        Give the keyring if the file was replaced since it was last given.
+
+        Raises:
+            OSError, msgspec.MsgspecError: It cannot be read; it is tried again the next time.
+        """
+        stamp = _stamp(self._path)
+        if stamp == self._stamp:
+            return None
+        keyring = load_keyring(self._path, may_make=False)
+        self._stamp = stamp
+        return keyring
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    said = path.stat()
+    return said.st_mtime_ns, said.st_ino
+
+
 def sync_directory(directory: Path) -> None:
     """Make the names in a directory durable."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -82,9 +125,13 @@ def _fresh(key_id: str) -> Secret:
 
 def _write(path: Path, keyring: Keyring) -> None:
     """Replace the file as a whole, so that a power cut leaves the old or the new one."""
+    _replace(path, msgspec.json.encode(keyring))
+
+
+def _replace(path: Path, content: bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(handle, "wb") as file:
-        file.write(msgspec.json.encode(keyring))
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     Path(temporary).replace(path)

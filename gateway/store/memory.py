@@ -22,6 +22,7 @@ from gateway.domain.period import Instant
 from gateway.domain.projection import history_of
 from gateway.store.memory_insurers import MemoryLists
 from gateway.store.memory_lag import MemoryFilings
+from gateway.store.memory_numbers import MemoryNumbers
 from gateway.store.port import (
     Batch,
     CardHolder,
@@ -40,7 +41,7 @@ from gateway.store.records import ImpossibleBatch
 _END_OF_TIME = Instant(2**63 - 1)
 
 
-class MemoryStore(MemoryLists):
+class MemoryStore(MemoryNumbers, MemoryLists):
     """A `Writing` store of plain lists."""
 
     def __init__(self, render: Render) -> None:

@@ -13,14 +13,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import IntEnum
-from typing import NamedTuple, NewType, Protocol
+from typing import NewType, Protocol
 
-from gateway.domain.access import AccessRecord
 from gateway.domain.card import CardKey
 from gateway.domain.compact import CompactHistory
 from gateway.domain.coverage import Coverage, Enrolment, History
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
-from gateway.domain.individual_number import IndividualNumber
 from gateway.domain.inquiry import Inquiry
 from gateway.domain.lag import Case
 from gateway.domain.overlap import OverlapState
@@ -85,6 +83,10 @@ class CheckState(IntEnum):
     """The register disagrees; the covers are out of sight until the insurer corrects."""
     REPLACED = 4
     """Told anew before the register answered."""
+    WANTED = 5
+    """None was told; the register is to be asked for it by the five items."""
+    NOT_FOUND = 6
+    """The register knows nobody, or several people, of these five items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,9 @@ class NumberCheck:
 
     `person_key` is whose number the vault says it is. `upload_key` and `line_number` tell where it
     was told. `mismatches` are names of `gateway.domain.residents.Mismatch`. A check is known by
-    its enrollee and `received_time`; the latest of an enrollee counts.
+    its enrollee and `received_time`; the latest of an enrollee counts. A missing number is wanted
+    for the person the enrollee is by itself; once found, which `is_found` remembers, it is
+    received like a told one.
     """
 
     enrollee_key: EnrolleeKey
@@ -109,6 +113,7 @@ class NumberCheck:
     projected_time: Instant | None = None
     visible_time: Instant | None = None
     mismatches: tuple[str, ...] = ()
+    is_found: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,98 +309,3 @@ class Writing(Reading, Protocol):
 
     async def refused_lines(self, upload_key: UploadKey, lines_max: int) -> Sequence[RefusedLine]:
         """Give the refused lines of an upload by line number, at most `lines_max`."""
-
-
-class Vault(Protocol):
-    """The only place a My Number is kept: a keyed digest to match, a ciphertext to repair."""
-
-    async def person_of(self, number: IndividualNumber, if_new: PersonKey) -> PersonKey:
-        """
-        Give the person a number belongs to; a number never seen becomes `if_new`, durably.
-
-        Asking again gives the same person, over restarts and key rotation too.
-        """
-
-    async def people_of(
-        self, asked: Sequence[tuple[IndividualNumber, PersonKey]]
-    ) -> Sequence[PersonKey]:
-        """
-        Do what `person_of` does for several numbers, in their order and with one sync.
-
-        A number that comes twice belongs to one person.
-        """
-
-    async def holds(self, person_key: PersonKey, number: IndividualNumber) -> bool:
-        """Whether a person's number is this one."""
-
-    async def numbers_of(self, people: Sequence[PersonKey]) -> Sequence[IndividualNumber | None]:
-        """
-        Decrypt the numbers of people, in their order, for the resident register alone.
-
-        None for a person without a number, or whose row cannot be read.
-        """
-
-
-class Look(NamedTuple):
-    """One look at a person as the trail shows it; the fields are those of its access record."""
-
-    record_id: str
-    at: Instant
-    role: str
-    code: str
-    method: str
-    purpose: str
-    operation: str
-    outcome: str
-    detail: str
-
-
-class Looks(Protocol):
-    """The trail of looks, by whom they were about."""
-
-    async def who_looked(self, people: Sequence[PersonKey], looks_max: int) -> Sequence[Look]:
-        """Give the latest looks at any of these that are durable by now, newest first."""
-
-
-class Accesses(Protocol):
-    """Where looks at personal data are recorded."""
-
-    async def record(self, record: AccessRecord) -> str:
-        """
-        Append a record and return its id when it is durable.
-
-        Records are made durable in groups; the call returns after the sync of its group.
-        """
-
-
-class Spool(Protocol):
-    """
-    Keeps the bytes of uploads until they are applied, encrypted, because files hold My Numbers.
-
-    One upload is written by one task at a time.
-    """
-
-    async def durable_offset(self, upload_key: UploadKey) -> int:
-        """How many bytes of an upload are safe; 0 for an unknown one."""
-
-    async def append(self, upload_key: UploadKey, offset: int, data: bytes) -> int:
-        """
-        Add bytes that begin at `offset` and make them durable; return the new durable offset.
-
-        Bytes that are durable already are skipped.
-
-        Raises:
-            InvalidInput: `UPLOAD_OFFSET_WRONG` if there would be a gap.
-        """
-
-    async def digest(self, upload_key: UploadKey) -> bytes:
-        """SHA-256 of the bytes that are safe."""
-
-    async def read(self, upload_key: UploadKey, offset: int, bytes_max: int) -> bytes:
-        """Give up to `bytes_max` bytes from an offset; fewer only at the end."""
-
-    async def discard(self, upload_key: UploadKey) -> None:
-        """Forget an upload's bytes. Discarding twice is no error."""
-
-    async def uploads(self, uploads_max: int) -> Sequence[UploadKey]:
-        """Give uploads that have bytes here, at most so many, in no order."""

@@ -122,6 +122,7 @@ NUMBER_CHECKS: Final = Table(
     _time("projected_time", is_optional=True),
     _time("visible_time", is_optional=True),
     _text("mismatches"),
+    Column("is_found", Integer, nullable=False, server_default=text("0")),
     Index("number_checks_received", "line_number", "received_time", sqlite_where=text("state = 1")),
     Index(
         "number_checks_unstamped",
@@ -129,6 +130,12 @@ NUMBER_CHECKS: Final = Table(
         sqlite_where=text("state = 2 AND projected_time IS NULL"),
     ),
     Index("number_checks_wanted", "received_time", sqlite_where=text("state = 5")),
+    Index(
+        "number_checks_disagreeing",
+        "insurer_number",
+        "checked_time",
+        sqlite_where=text("state IN (2, 3) AND mismatches <> ''"),
+    ),
 )
 
 CARDS: Final = Table(

@@ -27,13 +27,15 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.domain.errors import InvalidInput, Unavailable
-from gateway.store.keyring import load_keyring, sync_directory
+from gateway.store.keyring import KeyFile, Secret, load_keyring, sync_directory
 from gateway.store.port import UploadKey
 
 FRAME: Final = struct.Struct(">IQ12s")
 """Length of the ciphertext with its tag, offset of the first plain byte, nonce."""
 
 SUFFIX: Final = ".spool"
+RENEWING: Final = ".renewing"
+"""Of an upload's copy under a new key, until it takes the upload's place."""
 TAG_BYTES: Final = 16
 NONCE_BYTES: Final = 12
 UPLOADS_INDEXED_MAX: Final = 256
@@ -63,6 +65,8 @@ class _Upload:
         self._hash = hashlib.sha256()
         self._hashed = 0
         self._last: tuple[int, bytes] = (-1, b"")
+        self._renewed = 0
+        """Frames of the copy under the current key."""
         self.size = 0
         self._end = 0
         if path.exists():
@@ -103,6 +107,49 @@ class _Upload:
         if end == self.size:
             self._last = (-1, b"")
         return b"".join(parts)
+
+    def is_old(self) -> bool:
+        """Whether its first frame, and so perhaps others, was written with a previous key."""
+        if not self._offsets:
+            return False
+        with _opened(self._path, os.O_RDONLY) as handle:
+            nonce, ciphertext = self._frame(handle, 0)
+        try:
+            self._keys[0].decrypt(nonce, ciphertext, self._bound(self._offsets[0]))
+        except InvalidTag:
+            return True
+        return False
+
+    def renew(self, frames_max: int) -> bool:
+        """
+        Copy some frames under the current key; whether all are, and the copy took the place.
+
+        Frames keep their sizes, so the index stays as it is. What is appended meanwhile is copied
+        too: appending and renewing take turns.
+        """
+        copy = self._path.with_suffix(RENEWING)
+        last = min(self._renewed + frames_max, len(self._offsets))
+        with _opened(copy, os.O_RDWR | os.O_CREAT) as target:
+            with _opened(self._path, os.O_RDONLY) as source:
+                for number in range(self._renewed, last):
+                    offset, plain = self._offsets[number], self._plain(source, number)
+                    nonce = os.urandom(NONCE_BYTES)
+                    ciphertext = self._keys[0].encrypt(nonce, plain, self._bound(offset))
+                    frame = FRAME.pack(len(ciphertext), offset, nonce) + ciphertext
+                    _write_at(target, frame, self._places[number])
+            self._renewed = last
+            if last < len(self._offsets):
+                return False
+            os.ftruncate(target, self._end)
+            os.fdatasync(target)
+        copy.replace(self._path)
+        sync_directory(self._path.parent)
+        self._renewed = 0
+        return True
+
+    def begin_again(self) -> None:
+        """Forget a copy that was begun under a key which is no longer the current one."""
+        self._renewed = 0
 
     def hash_on(self) -> bytes | None:
         """Hash some more; give the digest once all is hashed."""
@@ -148,8 +195,8 @@ class _Upload:
         """Decrypt a frame; the last one stays at hand, since reads are shorter than frames."""
         if self._last[0] == number:
             return self._last[1]
-        length, offset, nonce = FRAME.unpack(os.pread(handle, FRAME.size, self._places[number]))
-        ciphertext = os.pread(handle, length, self._places[number] + FRAME.size)
+        nonce, ciphertext = self._frame(handle, number)
+        offset = self._offsets[number]
         for key in self._keys:
             try:
                 plain = key.decrypt(nonce, ciphertext, self._bound(offset))
@@ -158,6 +205,11 @@ class _Upload:
             self._last = (number, plain)
             return plain
         raise SpoolBroken("a frame of an upload cannot be read")
+
+    def _frame(self, handle: int, number: int) -> tuple[bytes, bytes]:
+        """The nonce and the ciphertext of a frame."""
+        length, _, nonce = FRAME.unpack(os.pread(handle, FRAME.size, self._places[number]))
+        return nonce, os.pread(handle, length, self._places[number] + FRAME.size)
 
     def _indexed(self, offset: int, place: int, frame_bytes: int) -> None:
         self._offsets.append(offset)
@@ -186,7 +238,11 @@ class FileSpool:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory = directory
         secrets = load_keyring(key_file, may_make=not any(directory.iterdir())).secrets
-        self._keys = [AESGCM(secret.derived("onshi spool data")) for secret in secrets]
+        self._key_file = KeyFile(key_file)
+        self._key_id = secrets[0].key_id
+        self._keys = [spool_key(secret) for secret in secrets]
+        for copy in directory.glob(f"*{RENEWING}"):
+            copy.unlink()
         self._uploads: OrderedDict[UploadKey, _Upload] = OrderedDict()
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
 
@@ -235,6 +291,7 @@ class FileSpool:
         def remove() -> None:
             self._uploads.pop(upload_key, None)
             path = self._path(upload_key)
+            path.with_suffix(RENEWING).unlink(missing_ok=True)
             if path.exists():
                 path.unlink()
                 sync_directory(self._directory)
@@ -249,6 +306,40 @@ class FileSpool:
             return [UploadKey(bytes.fromhex(path.stem)) for path in found]
 
         return await self._run(listed)
+
+    async def refresh(self) -> str:
+        """See `SqliteVault.refresh`."""
+
+        def take() -> str:
+            keyring = self._key_file.fresh()
+            if keyring is not None:
+                self._key_id = keyring.secrets[0].key_id
+                self._keys[:] = [spool_key(secret) for secret in keyring.secrets]
+                for upload in self._uploads.values():
+                    upload.begin_again()
+            return self._key_id
+
+        return await self._run(take)
+
+    async def renew(self, frames_max: int) -> int:
+        """
+        Write some frames of one upload anew under the current key.
+
+        Returns:
+            1 if there may be more to do, 0 if every upload is of the current key.
+        """
+
+        def write() -> int:
+            if len(self._keys) == 1:
+                return 0
+            for path in self._directory.glob(f"*{SUFFIX}"):
+                upload = self._upload(UploadKey(bytes.fromhex(path.stem)))
+                if upload.is_old():
+                    upload.renew(frames_max)
+                    return 1
+            return 0
+
+        return await self._run(write)
 
     async def _run(self, work: Callable[[], Result]) -> Result:
         try:
@@ -268,6 +359,11 @@ class FileSpool:
                 self._uploads.popitem(last=False)
         self._uploads.move_to_end(upload_key)
         return upload
+
+
+def spool_key(secret: Secret) -> AESGCM:
+    """Give the key of a secret's frames."""
+    return AESGCM(secret.derived("onshi spool data"))
 
 
 @contextmanager

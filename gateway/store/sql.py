@@ -83,38 +83,38 @@ SELECT card_key FROM person_cards WHERE person_key = ?
 ORDER BY recorded_time DESC, card_key LIMIT ?
 """
 
-_CHECK_COLUMNS: Final = """
+CHECK_COLUMNS: Final = """
 enrollee_key, received_time, insurer_number, person_key, upload_key, line_number, state,
-checked_time, linked_time, projected_time, visible_time, mismatches
+checked_time, linked_time, projected_time, visible_time, mismatches, is_found
 """
 
 PUT_CHECK: Final = f"""
-INSERT INTO number_checks ({_CHECK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO number_checks ({CHECK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (enrollee_key, received_time) DO UPDATE SET
     person_key = excluded.person_key, upload_key = excluded.upload_key,
     line_number = excluded.line_number, state = excluded.state,
     checked_time = excluded.checked_time, linked_time = excluded.linked_time,
     projected_time = excluded.projected_time, visible_time = excluded.visible_time,
-    mismatches = excluded.mismatches
+    mismatches = excluded.mismatches, is_found = excluded.is_found
 """  # noqa: S608  only our own column names
 
 LAST_CHECK: Final = (
-    f"SELECT {_CHECK_COLUMNS} FROM number_checks WHERE enrollee_key = ? "  # noqa: S608  same
+    f"SELECT {CHECK_COLUMNS} FROM number_checks WHERE enrollee_key = ? "  # noqa: S608  same
     "ORDER BY received_time DESC LIMIT 1"
 )
 
 CHECKS_RECEIVED_SINGLY: Final = (
-    f"SELECT {_CHECK_COLUMNS} FROM number_checks WHERE state = 1 AND line_number = 1 "  # noqa: S608  same
+    f"SELECT {CHECK_COLUMNS} FROM number_checks WHERE state = 1 AND line_number = 1 "  # noqa: S608  same
     "ORDER BY received_time, enrollee_key LIMIT ?"
 )
 
 CHECKS_RECEIVED: Final = (
-    f"SELECT {_CHECK_COLUMNS} FROM number_checks WHERE state = 1 AND line_number > 1 "  # noqa: S608  same
+    f"SELECT {CHECK_COLUMNS} FROM number_checks WHERE state = 1 AND line_number > 1 "  # noqa: S608  same
     "ORDER BY received_time, enrollee_key LIMIT ?"
 )
 
 CHECKS_UNSTAMPED: Final = (
-    f"SELECT {_CHECK_COLUMNS} FROM number_checks WHERE state = 2 AND projected_time IS NULL "  # noqa: S608  same
+    f"SELECT {CHECK_COLUMNS} FROM number_checks WHERE state = 2 AND projected_time IS NULL "  # noqa: S608  same
     "ORDER BY received_time, enrollee_key LIMIT ?"
 )
 
@@ -362,13 +362,14 @@ def check_row(check: NumberCheck) -> Row:
         check.projected_time,
         check.visible_time,
         ",".join(check.mismatches),
+        check.is_found,
     )
 
 
 def check_of(row: Row) -> NumberCheck:
     """The check of a row of `LAST_CHECK` or `CHECKS_RECEIVED`."""
     key, received, insurer, person_key, upload_key, line_number, state = row[:7]
-    checked, linked, projected, visible, mismatches = row[7:]
+    checked, linked, projected, visible, mismatches, is_found = row[7:]
     return NumberCheck(
         EnrolleeKey(key),
         received,
@@ -382,4 +383,5 @@ def check_of(row: Row) -> NumberCheck:
         projected,
         visible,
         tuple(mismatches.split(",")) if mismatches else (),
+        bool(is_found),
     )

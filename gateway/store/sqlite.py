@@ -37,6 +37,7 @@ from gateway.store.records import ImpossibleBatch, decode_compact, decode_histor
 from gateway.store.sqlite_file import LONG_BUSY_MS, Line, connected, opened, transaction
 from gateway.store.sqlite_insurers import SqliteLists, write_lists
 from gateway.store.sqlite_lag import Passed, write_cases
+from gateway.store.sqlite_numbers import SqliteNumbers
 from gateway.store.sqlite_why import SqliteWhy
 
 HOT_BUSY_MS: Final = 20
@@ -143,7 +144,7 @@ class SqliteReader(SqliteWhy):
         return await self._reads.run(read)
 
 
-class SqliteStore(SqliteReader, SqliteLists):
+class SqliteStore(SqliteNumbers, SqliteReader, SqliteLists):
     """`Writing`: the one writer of a database."""
 
     def __init__(self, database: Path, render: Render) -> None:

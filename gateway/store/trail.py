@@ -29,7 +29,7 @@ from gateway.store.access_log import (
     segment_path,
     verify_life,
 )
-from gateway.store.port import Look
+from gateway.store.port_beside import Look
 from gateway.store.sqlite_file import LONG_BUSY_MS, connected, transaction
 
 _SCHEMA: Final = """
@@ -55,6 +55,14 @@ _WHO_LOOKED: Final = """
 SELECT looks.record_id, looks.at, role, code, method, purpose, operation, outcome, detail
 FROM looks_people JOIN looks USING (record_id)
 WHERE person_key = ? ORDER BY looks_people.at DESC, record_id DESC LIMIT ?
+"""
+
+_LOOKED_WITHIN: Final = """
+SELECT looks.record_id, looks.at, role, code, method, purpose, operation, outcome, detail
+FROM looks_people JOIN looks USING (record_id)
+WHERE person_key = ? AND looks_people.at >= ? AND looks_people.at < ?
+    AND (looks_people.at, record_id) < (?, ?) AND NOT (role = ? AND code = ?)
+ORDER BY looks_people.at DESC, record_id DESC LIMIT ?
 """
 
 
@@ -121,6 +129,17 @@ class Trail:
         """Give the latest looks at a person, newest first, at most `records_max`."""
         rows = self._connection.execute(_WHO_LOOKED, (person_key, records_max))
         return [Look(*row) for row in rows]
+
+    def looked_within(
+        self,
+        span: tuple[PersonKey, Instant, Instant],
+        before: tuple[Instant, str],
+        but_of: tuple[str, str],
+        records_max: int,
+    ) -> Sequence[Look]:
+        """Give the latest looks at a person within a time; see `LooksThrough.looks_within`."""
+        asked = (*span, *before, *but_of, records_max)
+        return [Look(*row) for row in self._connection.execute(_LOOKED_WITHIN, asked)]
 
     def _has_more(self, life: str) -> bool:
         """Whether a life may have changed since it was read; most are over and cost two calls."""

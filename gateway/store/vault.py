@@ -4,7 +4,8 @@ The vault: the only place a My Number (個人番号) is kept, in a file of its o
 A number is found by a keyed digest and kept as a ciphertext that is bound to its person, so that
 a link can be checked and repaired; it is decrypted for the resident register alone. After a
 rotation a number is looked for with the current key, then with previous ones, and what was found
-by an old key is written anew. Sources: house 11 (Vault); R002-3-2, R003-18.
+by an old key is written anew; `renew` does the rest page by page. Sources: house 11 (Vault);
+R002-3-2, R003-18.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from __future__ import annotations
 import hmac
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +23,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.domain.identifiers import PersonKey
 from gateway.domain.individual_number import IndividualNumber
-from gateway.store import sql
-from gateway.store.keyring import Secret, load_keyring
+from gateway.store import sql, sql_numbers
+from gateway.store.keyring import KeyFile, Secret, load_keyring
 from gateway.store.records import StoreTooNew
 from gateway.store.sqlite_file import LONG_BUSY_MS, Line, connected, transaction
 
@@ -65,7 +67,9 @@ class SqliteVault:
             FileNotFoundError: There is a vault, but its key file is gone.
         """
         secrets = load_keyring(key_file, may_make=not database.exists()).secrets
+        self._key_file = KeyFile(key_file)
         self._keys = [_Key(secret) for secret in secrets]
+        self._renewed_to = b""
         os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
         connection = connected(database, "rw", LONG_BUSY_MS)
         try:
@@ -87,9 +91,9 @@ class SqliteVault:
         self, asked: Sequence[tuple[IndividualNumber, PersonKey]]
     ) -> Sequence[PersonKey]:
         """See `Vault`. Nothing is written where every number is known by the current key."""
-        current = self._keys[0]
 
         def find(connection: sqlite3.Connection) -> Sequence[PersonKey]:
+            current = self._keys[0]
             known = [_person(connection, current, number) for number, _ in asked]
             if None not in known:
                 return [person_key for person_key in known if person_key is not None]
@@ -108,11 +112,11 @@ class SqliteVault:
 
     async def numbers_of(self, people: Sequence[PersonKey]) -> Sequence[IndividualNumber | None]:
         """See `Vault`."""
-        keys = {key.key_id: key for key in self._keys}
 
         def number_of(
             connection: sqlite3.Connection, person_key: PersonKey
         ) -> IndividualNumber | None:
+            keys = {key.key_id: key for key in self._keys}
             row = connection.execute(sql.VAULT_NUMBER, (person_key,)).fetchone()
             if row is None or row[0] not in keys:
                 return None
@@ -125,6 +129,63 @@ class SqliteVault:
             return [number_of(connection, person_key) for person_key in people]
 
         return await self._line.run(read)
+
+    async def refresh(self) -> str:
+        """
+        Take new keys from a key file that was replaced; give the name of the current key.
+
+        Whatever comes after this writes with it.
+
+        Raises:
+            OSError, msgspec.MsgspecError: The file cannot be read; the keys stay as they were.
+        """
+
+        def take(_: sqlite3.Connection) -> str:
+            keyring = self._key_file.fresh()
+            if keyring is not None:
+                self._keys = [_Key(secret) for secret in keyring.secrets]
+                self._renewed_to = b""
+            return self._keys[0].key_id
+
+        return await self._line.run(take)
+
+    async def renew(self, rows_max: int) -> int:
+        """
+        Write some rows of old keys anew under the current one, in one transaction.
+
+        Rows that cannot be read stay as they are: they are told of by `old_rows`.
+
+        Returns:
+            How many rows were looked at; fewer than `rows_max` when it came to the end, and 0 if
+            there was none, after which it begins anew.
+        """
+
+        def write(connection: sqlite3.Connection) -> int:
+            current, *previous = self._keys
+            if not previous:
+                return 0
+            asked = (self._renewed_to, current.key_id, rows_max)
+            rows = connection.execute(sql_numbers.VAULT_OLD, asked).fetchall()
+            keys = {key.key_id: key for key in previous}
+            with transaction(connection):
+                for row in rows:
+                    self._renew(connection, keys, row)
+            self._renewed_to = rows[-1][0] if rows else b""
+            return len(rows)
+
+        return await self._line.run(write)
+
+    def _renew(
+        self, connection: sqlite3.Connection, keys: Mapping[str, _Key], row: sql.Row
+    ) -> None:
+        mac, key_id, nonce, ciphertext, person_key = row
+        try:
+            number = keys[key_id].number(nonce, ciphertext, person_key)
+        except (KeyError, InvalidTag):
+            return
+        connection.execute(sql.VAULT_REMOVE, (mac,))
+        if _person(connection, self._keys[0], number) is None:
+            connection.execute(sql.VAULT_ADD, self._keys[0].row(number, person_key))
 
     def _kept(
         self, connection: sqlite3.Connection, number: IndividualNumber, if_new: PersonKey
@@ -148,6 +209,15 @@ def _person(
 ) -> PersonKey | None:
     row = connection.execute(sql.VAULT_PERSON, (key.mac(number),)).fetchone()
     return None if row is None else PersonKey(row[0])
+
+
+def old_rows(database: Path, key_id: str) -> int:
+    """How many rows of a vault were not written with a key; may run beside the gateway."""
+    if not database.exists():
+        return 0
+    with closing(connected(database, "ro", LONG_BUSY_MS)) as connection:
+        (count,) = connection.execute(sql_numbers.VAULT_OLD_COUNT, (key_id,)).fetchone()
+    return int(count)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

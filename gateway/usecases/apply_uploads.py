@@ -16,15 +16,8 @@ from typing import Final, Protocol
 
 from gateway.domain.coverage_lines import DecodedLine, LineError
 from gateway.domain.errors import NotFound, Unavailable
-from gateway.store.port import (
-    Batch,
-    RefusedLine,
-    Spool,
-    Upload,
-    UploadKey,
-    UploadState,
-    Writing,
-)
+from gateway.store.port import Batch, RefusedLine, Upload, UploadKey, UploadState, Writing
+from gateway.store.port_beside import Spool
 from gateway.usecases.context import first_of
 from gateway.usecases.desk import Desk, Line
 from gateway.usecases.upload_coverage import UploadLimits

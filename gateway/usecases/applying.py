@@ -9,24 +9,25 @@ the caller's errand (`pending`, `link`).
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from msgspec import structs
-
-from gateway.domain.changes import Change, LinkNumber, NewCover, Target, apply
-from gateway.domain.coverage import Coverage, CoverState
+from gateway.domain.changes import Change, Target, apply, number_of
+from gateway.domain.coverage import Coverage
 from gateway.domain.errors import Conflict, InvalidInput, Refusal
-from gateway.domain.identifiers import EnrolleeKey, LookupKey, PersonKey
+from gateway.domain.identifiers import EnrolleeKey, PersonKey
 from gateway.domain.period import Instant, is_later, tokyo_day
-from gateway.domain.residents import compared_cover, five_items_of
-from gateway.store.port import Batch, CheckState, Loaded, NewVersion, NumberCheck, UploadKey
+from gateway.store.port import Batch, Loaded, UploadKey
 from gateway.usecases.batching import batch_of
 from gateway.usecases.context import NewKey
-from gateway.usecases.enrollees import Pending, WorkedEnrollee, is_linking, out_of_sight, row_of
+from gateway.usecases.enrollees import (
+    Pending,
+    WorkedEnrollee,
+    as_before,
+    is_linking,
+)
+from gateway.usecases.numbering import Numbering
 from gateway.usecases.targets import moved_target, with_known_branch
 
 
-class Working:
+class Working(Numbering):
     """
     The enrollees a slice concerns, their people, and what became of them.
 
@@ -38,20 +39,20 @@ class Working:
         new_key: Makes the keys of new enrollees and people.
 
         is_checked: Whether a told number waits for the resident register before it links.
+
+        is_searched: Whether the register is asked for a number nobody told.
     """
 
     def __init__(
-        self, loaded: Loaded, now: Instant, new_key: NewKey, *, is_checked: bool = False
+        self,
+        loaded: Loaded,
+        now: Instant,
+        new_key: NewKey,
+        *,
+        is_checked: bool = False,
+        is_searched: bool = False,
     ) -> None:
-        self._now = now
-        self._is_checked = is_checked
-        self._new_key = new_key
-        self._enrollees: dict[EnrolleeKey, WorkedEnrollee] = {}
-        self._by_key: dict[LookupKey, set[EnrolleeKey]] = {}
-        self._person_versions: dict[PersonKey, int] = {}
-        self._versions: list[NewVersion] = []
-        self._touched: set[PersonKey] = set()
-        self._checks: dict[tuple[EnrolleeKey, Instant], NumberCheck] = {}
+        super().__init__(now, new_key, is_checked=is_checked, is_searched=is_searched)
         self.absorb(loaded)
 
     def absorb(self, loaded: Loaded) -> None:
@@ -84,10 +85,10 @@ class Working:
         Raises:
             Conflict: `COVERAGE_AMBIGUOUS`.
         """
-        if not isinstance(change, NewCover | LinkNumber) or change.number is None:
+        if number_of(change) is None:
             return None
         enrollee, _ = self._find(change)
-        if enrollee is None or enrollee.numbered_by is not None:
+        if enrollee is None or enrollee.number is not None:
             return None
         if enrollee.is_numbered:
             return enrollee.person_key
@@ -125,15 +126,15 @@ class Working:
         if enrollee is None:
             enrollee = self._enrol(change)
         if after != before:
-            if enrollee.is_suspended:
-                after = out_of_sight(before, after)
+            after = as_before(enrollee, after)
             self._remember(enrollee, after, upload_key, line_number)
         if brings_number:
-            assert isinstance(change, NewCover | LinkNumber)
-            enrollee.numbered_by = change
+            enrollee.number = number_of(change)
             enrollee.numbered_at = upload_key, line_number
+            if enrollee.is_numbered and self._is_checked:
+                self._unlink(enrollee)
         elif after != before:
-            self._check_again(enrollee, before)
+            self._check_again(enrollee, before, upload_key, line_number)
         return after != before or brings_number
 
     def pending(self) -> list[Pending]:
@@ -147,63 +148,18 @@ class Working:
         return [
             Pending(
                 enrollee.key,
-                enrollee.numbered_by,
+                enrollee.number,
                 PersonKey(self._new_key())
                 if enrollee.linked_before or self._is_checked
                 else enrollee.person_key,
             )
             for enrollee in self._enrollees.values()
-            if enrollee.numbered_by is not None
+            if enrollee.number is not None
         ]
-
-    def link(self, enrollee_key: EnrolleeKey, person_key: PersonKey) -> None:
-        """
-        Link an enrollee to whom its number belongs to; the person must be known here.
-
-        Covers that were suspended can be seen again, but for any of another birth date or sex
-        than was compared. Unchecked, a check that was under way is settled with it.
-        """
-        enrollee = self._enrollees[enrollee_key]
-        self._restore(enrollee)
-        if enrollee.told is not None and not self._is_checked:
-            settled = replace(
-                enrollee.told, state=CheckState.LINKED, linked_time=self._now, mismatches=()
-            )
-            self._put_check(enrollee, settled)
-        if enrollee.is_numbered and enrollee.person_key == person_key:
-            return
-        self._touched |= {enrollee.person_key, person_key}
-        enrollee.person_key = person_key
-        enrollee.is_numbered = True
-        enrollee.is_relinked = True
-
-    def await_check(self, enrollee_key: EnrolleeKey, person_key: PersonKey) -> None:
-        """Remember that an enrollee's number, which is a person's, waits for the register."""
-        enrollee = self._enrollees[enrollee_key]
-        self._wait(enrollee, person_key, *enrollee.numbered_at)
-
-    def suspend(self, enrollee_key: EnrolleeKey) -> None:
-        """Put an enrollee's covers out of sight until the insurer corrects them (閲覧停止)."""
-        enrollee = self._enrollees[enrollee_key]
-        seen = {cover.cover_no for cover in enrollee.covers if cover.is_visible}
-        self._put_state(enrollee, seen, CoverState.SUSPENDED)
-
-    def stamp(self, check: NumberCheck) -> None:
-        """Remember a check as it stands now."""
-        self._put_check(self._enrollees[check.enrollee_key], check)
-
-    def told(self, enrollee_key: EnrolleeKey) -> NumberCheck | None:
-        """The latest check of an enrollee's number."""
-        enrollee = self._enrollees.get(enrollee_key)
-        return None if enrollee is None else enrollee.told
-
-    def covers_of(self, enrollee_key: EnrolleeKey) -> tuple[Coverage, ...]:
-        """The covers of an enrollee as they stand."""
-        return self._enrollees[enrollee_key].covers
 
     def number_person(self, change: Change) -> PersonKey | None:
         """Whose the number of an applied change is, as the vault said; None if it brought none."""
-        if not isinstance(change, NewCover | LinkNumber) or change.number is None:
+        if number_of(change) is None:
             return None
         enrollee, _ = self._find(change)
         assert enrollee is not None
@@ -229,14 +185,6 @@ class Working:
             self._touched,
             self._person_versions,
         )
-
-    def _add(self, enrollee: WorkedEnrollee) -> None:
-        self._enrollees[enrollee.key] = enrollee
-        self._index(enrollee)
-
-    def _index(self, enrollee: WorkedEnrollee) -> None:
-        for cover in enrollee.covers:
-            self._by_key.setdefault(cover.insured_id.lookup_key, set()).add(enrollee.key)
 
     def _enrol(self, change: Change) -> WorkedEnrollee:
         person_key = PersonKey(self._new_key())
@@ -304,91 +252,3 @@ class Working:
         moved = moved_target(change)
         if moved is not None and any(other is not enrollee for other in self._named(moved)):
             raise Conflict("COVERAGE_EXISTS", "new_number")
-
-    def _remember(
-        self,
-        enrollee: WorkedEnrollee,
-        after: tuple[Coverage, ...],
-        upload_key: UploadKey,
-        line_number: int,
-    ) -> None:
-        before = set(enrollee.covers)
-        for cover in after:
-            if cover not in before:
-                self._versions.append(
-                    NewVersion(
-                        enrollee.key, enrollee.insurer_number, cover, upload_key, line_number
-                    )
-                )
-                enrollee.changed.add(row_of(cover))
-        enrollee.covers = after
-        self._index(enrollee)
-        self._touched.add(enrollee.person_key)
-
-    def _restore(self, enrollee: WorkedEnrollee) -> None:
-        compared = compared_cover(enrollee.covers)
-        same = {
-            cover.cover_no
-            for cover in enrollee.covers
-            if cover.state is CoverState.SUSPENDED
-            and (cover.birth_date, cover.sex) == (compared.birth_date, compared.sex)
-        }
-        self._put_state(enrollee, same, CoverState.REGISTERED)
-
-    def _put_state(self, enrollee: WorkedEnrollee, covers: set[int], state: CoverState) -> None:
-        """Give covers another state, each as a new version, told where the number was told."""
-        after = tuple(
-            structs.replace(
-                cover, state=state, version_no=cover.version_no + 1, recorded_time=self._now
-            )
-            if cover.cover_no in covers
-            else cover
-            for cover in enrollee.covers
-        )
-        if covers:
-            assert enrollee.told is not None
-            self._remember(enrollee, after, enrollee.told.upload_key, enrollee.told.line_number)
-
-    def _check_again(self, enrollee: WorkedEnrollee, before: tuple[Coverage, ...]) -> None:
-        """
-        Have a number checked against what the insurer says now, if that may change the answer.
-
-        A suspended enrollee is checked after any change, a linked one once its items changed.
-        """
-        told = enrollee.told
-        if not self._is_checked or told is None or told.state is CheckState.RECEIVED:
-            return
-        if enrollee.is_suspended or five_items_of(before) != five_items_of(enrollee.covers):
-            self._wait(enrollee, told.person_key, told.upload_key, told.line_number)
-
-    def _wait(
-        self,
-        enrollee: WorkedEnrollee,
-        person_key: PersonKey,
-        upload_key: UploadKey,
-        line_number: int,
-    ) -> None:
-        self._put_check(
-            enrollee,
-            NumberCheck(
-                enrollee.key,
-                self._now,
-                enrollee.insurer_number,
-                person_key,
-                upload_key,
-                line_number,
-                mismatches=() if enrollee.told is None else enrollee.told.mismatches,
-            ),
-        )
-
-    def _put_check(self, enrollee: WorkedEnrollee, check: NumberCheck) -> None:
-        told = enrollee.told
-        if (
-            told is not None
-            and told.state is CheckState.RECEIVED
-            and told.received_time != check.received_time
-        ):
-            replaced = replace(told, state=CheckState.REPLACED)
-            self._checks[told.enrollee_key, told.received_time] = replaced
-        enrollee.told = check
-        self._checks[check.enrollee_key, check.received_time] = check

@@ -1,36 +1,44 @@
 """
 Have told My Numbers checked against the resident register, and link or suspend.
 
+A missing number is looked for by the five items first, then checked like a told one. Numbers that
+two enrollees of one insurer have of each other are noticed (`gateway.usecases.swapped_numbers`).
 A number is safe before this begins and is checked however often the register is away. Each stage
 is stamped when it is passed: checked when the register has answered, linked with the recorded
 time of the link, projected when the commit that holds it is done, visible when a read by the
-person's card shows it. Sources: insurer-lifecycle.md 1.3 #6-#8, 2.3, 7.2.
+person's card shows it. Sources: insurer-lifecycle.md 1.3, 2.3, 7.2.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from gateway.domain.coverage import CoverState
 from gateway.domain.errors import Unavailable
+from gateway.domain.identifiers import EnrolleeKey, PersonKey
 from gateway.domain.period import Instant
 from gateway.domain.residents import (
+    Effect,
     Finding,
     FiveItems,
     Mismatch,
     ResidentRules,
+    effect_of,
     five_items_of,
     mismatches_of,
 )
-from gateway.store.port import Batch, CheckState, NumberCheck, Reading, Vault, Writing
+from gateway.store.port import Batch, CheckState, NumberCheck, Reading
+from gateway.store.port_beside import Vault
+from gateway.store.port_numbers import NumberStore
 from gateway.usecases.applying import Working
-from gateway.usecases.context import Clock, first_of
+from gateway.usecases.context import Clock, NewKey, first_of
 from gateway.usecases.desk import Desk
 from gateway.usecases.residents import CHECKS_AT_ONCE_MAX, Asked, ResidentRegister
+from gateway.usecases.swapped_numbers import SwapFinder
 
 CARDS_A_PERSON_MAX: Final = 8
 """Cards of one person tried when asking whether a cover can be seen by card."""
@@ -39,6 +47,8 @@ RETRY_FIRST_S: Final = 0.2
 """How long checking rests when the register or the store cannot be reached; twice as long each
 time, up to the next."""
 RETRY_MAX_S: Final = 5.0
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,7 @@ class NumberChecker:
 
     def __init__(
         self,
-        store: Writing,
+        store: NumberStore,
         vault: Vault,
         desk: Desk,
         register: ResidentRegister,
@@ -71,6 +81,8 @@ class NumberChecker:
         clock: Clock,
         numbers_told: asyncio.Event,
         on_bug: Callable[[Exception], None],
+        *,
+        new_key: NewKey,
     ) -> None:
         self._store = store
         self._vault = vault
@@ -80,6 +92,8 @@ class NumberChecker:
         self._clock = clock
         self._told = numbers_told
         self._on_bug = on_bug
+        self._new_key = new_key
+        self._swaps = SwapFinder(store, vault, desk, rules)
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -116,18 +130,57 @@ class NumberChecker:
         """
         unstamped = await self._store.checks_unstamped(CHECKS_AT_ONCE_MAX)
         await self._stamp(unstamped, self._clock())
+        stop = stop or asyncio.Event()
+        await self._swaps.look(lambda asked: self._findings(asked, stop))
         checks = await self._store.checks_received(CHECKS_AT_ONCE_MAX)
-        if not checks:
-            return 0
-        linked = await self._settle(await self._ask(checks, stop or asyncio.Event()))
-        await self._stamp(linked, self._clock())
-        return len(checks)
+        if checks:
+            linked = await self._settle(await self._ask(checks, stop))
+            await self._stamp(linked, self._clock())
+            return len(checks)
+        wanted = await self._store.checks_wanted(CHECKS_AT_ONCE_MAX)
+        if wanted:
+            await self._search(wanted, stop)
+        return len(wanted) or int(self._swaps.is_waiting)
+
+    async def _search(self, wanted: Sequence[NumberCheck], stop: asyncio.Event) -> None:
+        """Look for numbers nobody told; what was found is received and checked in its turn."""
+        items = await self._items_of(wanted)
+        asked = [items[check.enrollee_key] for check in wanted]
+        numbers = await self._answer(self._register.numbers_of(asked), stop)
+        known = [number for number in numbers if number is not None]
+        people = iter(
+            await self._vault.people_of([(one, PersonKey(self._new_key())) for one in known])
+        )
+        found = [None if number is None else next(people) for number in numbers]
+        async with self._desk.turn() as now:
+            working = await self._desk.working_on(items, (), now)
+            for check, person_key in zip(wanted, found, strict=True):
+                key = check.enrollee_key
+                covers = working.covers_of(key)
+                if working.told(key) != check or five_items_of(covers) != items[key]:
+                    continue
+                if person_key is None:
+                    working.stamp(replace(check, state=CheckState.NOT_FOUND, checked_time=now))
+                else:
+                    received = CheckState.RECEIVED
+                    working.stamp(
+                        replace(check, state=received, person_key=person_key, is_found=True)
+                    )
+            await self._store.commit(working.batch())
+
+    async def _items_of(self, checks: Sequence[NumberCheck]) -> dict[EnrolleeKey, FiveItems]:
+        keys = {check.enrollee_key for check in checks}
+        loaded = await self._store.load((), (), keys)
+        return {
+            one.enrolment.enrollee_key: five_items_of(one.enrolment.covers)
+            for one in loaded.enrollees
+            if one.enrolment.enrollee_key in keys
+        }
 
     async def _ask(self, checks: Sequence[NumberCheck], stop: asyncio.Event) -> list[_Answered]:
-        loaded = await self._store.load((), (), {check.enrollee_key for check in checks})
-        covers = {one.enrolment.enrollee_key: one.enrolment.covers for one in loaded.enrollees}
+        of = await self._items_of(checks)
         numbers = await self._vault.numbers_of([check.person_key for check in checks])
-        items = [five_items_of(covers[check.enrollee_key]) for check in checks]
+        items = [of[check.enrollee_key] for check in checks]
         readable = [
             Asked(number, five)
             for number, five in zip(numbers, items, strict=True)
@@ -141,10 +194,12 @@ class NumberChecker:
         ]
 
     async def _findings(self, asked: Sequence[Asked], stop: asyncio.Event) -> Sequence[Finding]:
-        """Ask the register, unless told to stop before it answers."""
-        if not asked:
-            return ()
-        asking = asyncio.ensure_future(self._register.findings(asked))
+        """Have registrations compared."""
+        return await self._answer(self._register.findings(asked), stop) if asked else ()
+
+    async def _answer(self, question: Coroutine[Any, Any, Answer], stop: asyncio.Event) -> Answer:
+        """Wait for the register, unless told to stop before it answers."""
+        asking = asyncio.ensure_future(question)
         stopping = asyncio.ensure_future(stop.wait())
         try:
             await asyncio.wait((asking, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -182,21 +237,18 @@ class NumberChecker:
         mismatches: tuple[Mismatch, ...] = (Mismatch.NUMBER_UNREADABLE,)
         if one.finding is not None:
             mismatches = mismatches_of(one.finding, self._rules)
-        if mismatches:
+        effect = effect_of(mismatches, self._rules, is_found=one.check.is_found)
+        said = tuple(mismatch.value for mismatch in mismatches)
+        answered = replace(one.check, checked_time=one.at, mismatches=said)
+        if Mismatch.NUMBER_UNKNOWN not in mismatches and said:
+            self._swaps.suspect(one.check.insurer_number)
+        if effect is Effect.SUSPENDED:
             working.suspend(key)
-            working.stamp(
-                replace(
-                    one.check,
-                    state=CheckState.SUSPENDED,
-                    checked_time=one.at,
-                    mismatches=tuple(mismatch.value for mismatch in mismatches),
-                )
-            )
+            working.stamp(replace(answered, state=CheckState.SUSPENDED))
             return None
-        working.link(key, one.check.person_key)
-        linked = replace(
-            one.check, state=CheckState.LINKED, checked_time=one.at, linked_time=now, mismatches=()
-        )
+        is_stopped = effect is Effect.MEDICAL_STOPPED
+        working.link(key, one.check.person_key, is_medical_stopped=is_stopped)
+        linked = replace(answered, state=CheckState.LINKED, linked_time=now)
         working.stamp(linked)
         return linked
 

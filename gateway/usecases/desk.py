@@ -12,11 +12,12 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from gateway.domain.changes import Change, LinkNumber, NewCover
+from gateway.domain.changes import Change, number_of
 from gateway.domain.errors import NotPermitted, Refusal, Unavailable
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, PersonKey
 from gateway.domain.period import Instant
-from gateway.store.port import Batch, Loaded, UploadKey, Vault, Writing
+from gateway.store.port import Batch, Loaded, UploadKey, Writing
+from gateway.store.port_beside import Vault
 from gateway.usecases.applying import Working
 from gateway.usecases.context import Clock, NewKey
 from gateway.usecases.filings import Opened, cases_of, opened_case
@@ -52,6 +53,8 @@ class Desk:
 
         numbers_told: Set when numbers were told that wait for the resident register before they
             link anybody; None lets each link at once.
+
+        is_searched: Whether the register is asked for numbers nobody told.
     """
 
     def __init__(
@@ -62,15 +65,31 @@ class Desk:
         clock: Clock,
         *,
         numbers_told: asyncio.Event | None = None,
+        is_searched: bool = False,
     ) -> None:
         self._store = store
         self._vault = vault
         self._new_key = new_key
         self._clock = clock
         self._numbers_told = numbers_told
+        self._is_searched = is_searched
         self._has_told = False
         self._lock = asyncio.Lock()
         self._last: Instant | None = None
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether a told number waits for the resident register before it links anybody."""
+        return self._numbers_told is not None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody has a turn."""
+        return self._lock.locked()
+
+    def has_told(self) -> None:
+        """Say within a turn that something waits for the register."""
+        self._has_told = True
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Instant]:
@@ -127,8 +146,13 @@ class Desk:
         return self._work_with(await self._store.load((), people, enrollees), now)
 
     def _work_with(self, loaded: Loaded, now: Instant) -> Working:
-        is_checked = self._numbers_told is not None
-        return Working(loaded, now, self._new_key, is_checked=is_checked)
+        return Working(
+            loaded,
+            now,
+            self._new_key,
+            is_checked=self.is_checked,
+            is_searched=self._is_searched,
+        )
 
     async def _apply(
         self, working: Working, line: Line, insurer: InsurerNumber, upload_key: UploadKey
@@ -138,9 +162,9 @@ class Desk:
             raise NotPermitted("INSURER_NOT_CALLER", "insurer_number")
         person_key = working.numbered_person(change)
         is_number_held = False
-        if person_key is not None and isinstance(change, NewCover | LinkNumber):
-            assert change.number is not None
-            is_number_held = await self._vault.holds(person_key, change.number)
+        number = number_of(change)
+        if person_key is not None and number is not None:
+            is_number_held = await self._vault.holds(person_key, number)
         return working.apply(change, upload_key, line.line_number, is_number_held=is_number_held)
 
     async def _resolve(self, working: Working) -> None:
@@ -148,9 +172,7 @@ class Desk:
         pending = working.pending()
         if not pending:
             return
-        people = await self._vault.people_of(
-            [(one.change.number, one.if_new) for one in pending if one.change.number is not None]
-        )
+        people = await self._vault.people_of([(one.number, one.if_new) for one in pending])
         if self._numbers_told is not None:
             for one, person_key in zip(pending, people, strict=True):
                 working.await_check(one.enrollee_key, person_key)

@@ -17,7 +17,7 @@ from gateway.domain.errors import NotPermitted, Refusal
 from gateway.domain.identifiers import PersonKey
 from gateway.domain.period import tokyo_day
 from gateway.domain.purpose import DataCategory, Operation, Policy, Request, Role, denial
-from gateway.store.port import Accesses
+from gateway.store.port_beside import Accesses
 from gateway.usecases.context import Context
 
 Answer = TypeVar("Answer")

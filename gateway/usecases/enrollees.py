@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any, Final
 
 from msgspec import structs
 
-from gateway.domain.changes import Change, LinkNumber, NewCover
+from gateway.domain.changes import Change, corrects_number, number_of
 from gateway.domain.coverage import Coverage, CoverState
 from gateway.domain.errors import Conflict
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
+from gateway.domain.individual_number import IndividualNumber
 from gateway.store.port import CheckState, NumberCheck, UploadKey
+
+WAITING: Final = frozenset({CheckState.RECEIVED, CheckState.WANTED})
+"""States in which the register is still to be asked."""
 
 
 @dataclass(slots=True)
@@ -19,8 +24,8 @@ class WorkedEnrollee:
     """
     An enrollee as it stands within the slice.
 
-    `numbered_by` is the change that brought its number in this slice, whose person is not known
-    yet, told at `numbered_at` (upload and line); `linked_before` the person the store links it
+    `number` was brought in this slice and its person is not known yet; it was told at
+    `numbered_at` (upload and line). `linked_before` the person the store links it
     to, None for a new enrollee; `told` the latest check of its number.
     """
 
@@ -31,7 +36,7 @@ class WorkedEnrollee:
     covers: tuple[Coverage, ...]
     linked_before: PersonKey | None
     told: NumberCheck | None = None
-    numbered_by: NewCover | LinkNumber | None = None
+    number: IndividualNumber | None = field(default=None, repr=False)
     numbered_at: tuple[UploadKey, int] = (UploadKey(b""), 0)
     is_relinked: bool = False
     changed: set[tuple[LookupKey, date]] = field(default_factory=set)
@@ -44,8 +49,15 @@ class WorkedEnrollee:
         It stays so while a correction waits for the register's next answer, which the mismatches
         carried along with the check tell.
         """
+        if any(cover.state is CoverState.SUSPENDED for cover in self.covers):
+            return True
         is_told_so = self.told is not None and bool(self.told.mismatches)
-        return is_told_so or any(cover.state is CoverState.SUSPENDED for cover in self.covers)
+        return is_told_so and not self.is_medical_stopped
+
+    @property
+    def is_medical_stopped(self) -> bool:
+        """Whether the register disagreed in what stops medical information alone."""
+        return any(cover.is_medical_stopped for cover in self.covers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +65,20 @@ class Pending:
     """An enrollee whose number was told; `if_new` is its person if nobody has the number yet."""
 
     enrollee_key: EnrolleeKey
-    change: NewCover | LinkNumber
+    number: IndividualNumber = field(repr=False)
     if_new: PersonKey
 
 
-def out_of_sight(before: tuple[Coverage, ...], after: tuple[Coverage, ...]) -> tuple[Coverage, ...]:
-    """The covers after a change of a suspended enrollee: none that is new may be seen."""
+def as_before(enrollee: WorkedEnrollee, after: tuple[Coverage, ...]) -> tuple[Coverage, ...]:
+    """The covers after a change: what is new is no more to be seen than what was."""
+    fresh: dict[str, Any] = {}
+    if enrollee.is_suspended:
+        fresh["state"] = CoverState.SUSPENDED
+    if enrollee.is_medical_stopped:
+        fresh["is_medical_stopped"] = True
     return tuple(
-        structs.replace(cover, state=CoverState.SUSPENDED)
-        if cover.is_visible and cover not in before
+        structs.replace(cover, **fresh)
+        if cover.is_visible and cover not in enrollee.covers
         else cover
         for cover in after
     )
@@ -76,18 +93,18 @@ def is_linking(change: Change, enrollee: WorkedEnrollee | None, *, is_number_hel
     """
     Whether a change brings a number that is neither linked nor waiting for the register.
 
-    Another number than the linked one is refused; another than one that waits, or that the
-    register did not agree with, takes its place.
+    Another number than the linked one is refused, unless the change corrects it; another than one
+    that waits, or that the register did not agree with, takes its place.
     """
-    if not isinstance(change, NewCover | LinkNumber) or change.number is None:
+    number = number_of(change)
+    if number is None:
         return False
     if enrollee is None:
         return True
-    in_slice = enrollee.numbered_by
-    if not enrollee.is_numbered and in_slice is None:
+    if not enrollee.is_numbered and enrollee.number is None:
         told = enrollee.told
         return told is None or told.state is not CheckState.RECEIVED or not is_number_held
-    is_same = is_number_held if in_slice is None else in_slice.number == change.number
-    if not is_same:
+    is_same = is_number_held if enrollee.number is None else enrollee.number == number
+    if not (is_same or corrects_number(change)):
         raise Conflict("NUMBER_DIFFERS", "individual_number")
-    return False
+    return not is_same

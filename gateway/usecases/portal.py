@@ -18,7 +18,8 @@ from gateway.domain.errors import NotFound, NotPermitted
 from gateway.domain.identifiers import PersonKey
 from gateway.domain.period import Instant
 from gateway.domain.purpose import DataCategory, Operation, Role
-from gateway.store.port import Batch, CardHolder, CheckState, Look, Looks, NewCard, Vault, Writing
+from gateway.store.port import Batch, CardHolder, CheckState, NewCard, Writing
+from gateway.store.port_beside import Look, Looks, Vault
 from gateway.usecases.check_numbers import is_seen_by_card
 from gateway.usecases.context import Clock, Context, NewKey
 from gateway.usecases.desk import Desk

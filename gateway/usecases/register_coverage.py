@@ -14,12 +14,13 @@ from typing import Final
 
 import msgspec
 
-from gateway.domain.changes import Change, LinkNumber, NewCover
+from gateway.domain.changes import Change, number_of
 from gateway.domain.errors import Conflict
 from gateway.domain.identifiers import InsurerNumber, PersonKey
 from gateway.domain.period import Instant
 from gateway.domain.purpose import DataCategory, Operation, Role
-from gateway.store.port import Upload, UploadKey, UploadState, Vault, Writing
+from gateway.store.port import Upload, UploadKey, UploadState, Writing
+from gateway.store.port_beside import Vault
 from gateway.usecases.context import Context
 from gateway.usecases.desk import Desk, Line, Worked
 from gateway.usecases.door import Door, Errand, Looked
@@ -35,7 +36,8 @@ ERRAND_WITH_NUMBER: Final = Errand(
     ERRAND.purpose, ERRAND.operation, ERRAND.data | {DataCategory.NUMBER}, ERRAND.recipient
 )
 
-_LATER: Final = frozenset({"filing", "effective_date"})
+_UNSAID: Final = {"filing": None, "effective_date": None, "is_correction": False}
+"""What came later, unsaid: not digested, so that a change sent before is known again."""
 
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
 
@@ -86,7 +88,7 @@ async def register(
             await store.commit(worked.batch)
             return _looked(done, worked.working.people_of(change))
 
-    errand = ERRAND if _number_of(change) is None else ERRAND_WITH_NUMBER
+    errand = ERRAND if number_of(change) is None else ERRAND_WITH_NUMBER
     # A caller that goes away now undoes nothing, and its change is recorded all the same.
     registered, _ = await asyncio.shield(door.opened(context, errand, look))
     return registered
@@ -133,23 +135,19 @@ def _digest(change: Change) -> bytes:
         field.name: getattr(change, field.name)
         for field in fields(change)
         if field.name != "number"
-        # What came later counts where it is said, so that a change sent before is known again.
-        and not (field.name in _LATER and getattr(change, field.name) is None)
+        and not (field.name in _UNSAID and getattr(change, field.name) == _UNSAID[field.name])
     }
-    has_number = _number_of(change) is not None
+    has_number = number_of(change) is not None
     return hashlib.sha256(
         b"change:" + _encoder.encode([type(change).__name__, has_number, said])
     ).digest()
 
 
-def _number_of(change: Change) -> object:
-    return change.number if isinstance(change, NewCover | LinkNumber) else None
-
-
 async def _require_same(known: Upload, digest: bytes, change: Change, vault: Vault) -> None:
     is_same = known.digest == digest
-    if is_same and isinstance(change, NewCover | LinkNumber) and change.number is not None:
+    number = number_of(change)
+    if is_same and number is not None:
         person_key = known.number_person
-        is_same = person_key is not None and await vault.holds(person_key, change.number)
+        is_same = person_key is not None and await vault.holds(person_key, number)
     if not is_same:
         raise Conflict("UPLOAD_DIFFERS", "request_id")

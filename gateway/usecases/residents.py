@@ -32,6 +32,16 @@ class ResidentRegister(Protocol):
             Unavailable: `RESIDENT_REGISTER_UNAVAILABLE`.
         """
 
+    async def numbers_of(self, people: Sequence[FiveItems]) -> Sequence[IndividualNumber | None]:
+        """
+        Find up to `CHECKS_AT_ONCE_MAX` numbers by all five items, in their order.
+
+        None unless exactly one resident matches.
+
+        Raises:
+            Unavailable: `RESIDENT_REGISTER_UNAVAILABLE`.
+        """
+
     async def holder_of(self, certificate: bytes) -> IndividualNumber | None:
         """
         Give the number of a certificate's holder; None if the register does not know it.
@@ -47,6 +57,10 @@ class NoRegister:
     async def findings(self, asked: Sequence[Asked]) -> Sequence[Finding]:
         """See `ResidentRegister`."""
         return [Finding(is_known=True) for _ in asked]
+
+    async def numbers_of(self, people: Sequence[FiveItems]) -> Sequence[IndividualNumber | None]:
+        """See `ResidentRegister`."""
+        return [None for _ in people]
 
     async def holder_of(self, certificate: bytes) -> IndividualNumber | None:  # noqa: ARG002  its shape
         """See `ResidentRegister`."""

@@ -20,15 +20,8 @@ from gateway.domain.errors import Conflict, InvalidInput, NotFound, TooMuch
 from gateway.domain.identifiers import InsurerNumber
 from gateway.domain.purpose import DataCategory, Operation, Role
 from gateway.domain.reasons import REASONS, Advice
-from gateway.store.port import (
-    Batch,
-    RefusedLine,
-    Spool,
-    Upload,
-    UploadKey,
-    UploadState,
-    Writing,
-)
+from gateway.store.port import Batch, RefusedLine, Upload, UploadKey, UploadState, Writing
+from gateway.store.port_beside import Spool
 from gateway.usecases.context import Context
 from gateway.usecases.desk import Desk
 from gateway.usecases.door import Door, Errand, Looked

@@ -64,6 +64,10 @@ class _NumberStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NumberSta
     """Checked, and the enrollee is linked to the person."""
     NUMBER_STATE_SUSPENDED: _NumberState.ValueType  # 3
     """The register disagrees; the covers cannot be viewed until the insurer corrects them (閲覧停止)."""
+    NUMBER_STATE_WANTED: _NumberState.ValueType  # 4
+    """None was told; the register is asked for it by the five items (5情報)."""
+    NUMBER_STATE_NOT_FOUND: _NumberState.ValueType  # 5
+    """None was told, and the register knows nobody, or several people, of these five items."""
 
 class NumberState(_NumberState, metaclass=_NumberStateEnumTypeWrapper):
     """Tells how far a My Number has come."""
@@ -76,6 +80,10 @@ NUMBER_STATE_LINKED: NumberState.ValueType  # 2
 """Checked, and the enrollee is linked to the person."""
 NUMBER_STATE_SUSPENDED: NumberState.ValueType  # 3
 """The register disagrees; the covers cannot be viewed until the insurer corrects them (閲覧停止)."""
+NUMBER_STATE_WANTED: NumberState.ValueType  # 4
+"""None was told; the register is asked for it by the five items (5情報)."""
+NUMBER_STATE_NOT_FOUND: NumberState.ValueType  # 5
+"""None was told, and the register knows nobody, or several people, of these five items."""
 Global___NumberState: _TypeAlias = NumberState  # noqa: Y015
 
 @_typing.final
@@ -510,10 +518,15 @@ class RegisterIndividualNumberRequest(_message.Message):
     INSURED_ID_FIELD_NUMBER: _builtins.int
     BIRTH_DATE_FIELD_NUMBER: _builtins.int
     INDIVIDUAL_NUMBER_FIELD_NUMBER: _builtins.int
+    IS_CORRECTION_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Chosen by the sender; the same id gives the same answer again. 1 to 64 characters."""
     individual_number: _builtins.str
     """The twelve digits. Required."""
+    is_correction: _builtins.bool
+    """Whether another number told before was wrong. The enrollee is then no longer linked by it, and
+    its covers cannot be viewed until the register agrees with this one.
+    """
     @_builtins.property
     def insured_id(self) -> _types_pb2.InsuredId:
         """The card's numbers of the enrollee. Required."""
@@ -529,10 +542,11 @@ class RegisterIndividualNumberRequest(_message.Message):
         insured_id: _types_pb2.InsuredId | None = ...,
         birth_date: _date_pb2.Date | None = ...,
         individual_number: _builtins.str = ...,
+        is_correction: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "insured_id", b"insured_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "individual_number", b"individual_number", "insured_id", b"insured_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "individual_number", b"individual_number", "insured_id", b"insured_id", "is_correction", b"is_correction", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -613,8 +627,9 @@ class GetIndividualNumberStagesResponse(_message.Message):
     """How far the number has come."""
     @_builtins.property
     def mismatches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Where it was suspended: what differs (NUMBER_UNKNOWN, NUMBER_UNREADABLE, BIRTH_DATE, SEX,
-        NAME, ADDRESS). While a correction waits, what differed before.
+        """What differs (NUMBER_UNKNOWN, NUMBER_UNREADABLE, BIRTH_DATE, SEX, NAME, NAME_AND_ADDRESS,
+        ADDRESS, SWAPPED). A number that is linked all the same has its medical information stopped.
+        While a correction waits, what differed before.
         """
 
     @_builtins.property
@@ -789,3 +804,181 @@ class Overlap(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Overlap: _TypeAlias = Overlap  # noqa: Y015
+
+@_typing.final
+class RecheckIndividualNumbersRequest(_message.Message):
+    """Asks for numbers to be checked again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Chosen by the sender, 1 to 64 letters, digits, hyphens, underscores."""
+    page_size: _builtins.int
+    """At most so many enrollees, 1 to 1000. Zero: 200."""
+    page_token: _builtins.str
+    """The next_page_token of the page before. Empty for the first."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecheckIndividualNumbersRequest: _TypeAlias = RecheckIndividualNumbersRequest  # noqa: Y015
+
+@_typing.final
+class RecheckIndividualNumbersResponse(_message.Message):
+    """Tells what waits now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBERS_WAITING_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    numbers_waiting: _builtins.int
+    """Numbers of this page that wait for the register."""
+    next_page_token: _builtins.str
+    """Asks for the next page. Empty after the last."""
+    def __init__(
+        self,
+        *,
+        numbers_waiting: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "numbers_waiting", b"numbers_waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecheckIndividualNumbersResponse: _TypeAlias = RecheckIndividualNumbersResponse  # noqa: Y015
+
+@_typing.final
+class ListLooksThroughRequest(_message.Message):
+    """Asks who could have seen an enrollee's covers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSURED_ID_FIELD_NUMBER: _builtins.int
+    BIRTH_DATE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most so many, 1 to 1000. Zero: 100."""
+    page_token: _builtins.str
+    """The next_page_token of the page before. Empty for the first."""
+    @_builtins.property
+    def insured_id(self) -> _types_pb2.InsuredId:
+        """The card's numbers of the enrollee. Required."""
+
+    @_builtins.property
+    def birth_date(self) -> _date_pb2.Date:
+        """Birth date of the enrollee. Required."""
+
+    def __init__(
+        self,
+        *,
+        insured_id: _types_pb2.InsuredId | None = ...,
+        birth_date: _date_pb2.Date | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "insured_id", b"insured_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "insured_id", b"insured_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLooksThroughRequest: _TypeAlias = ListLooksThroughRequest  # noqa: Y015
+
+@_typing.final
+class ListLooksThroughResponse(_message.Message):
+    """Tells who could have seen them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOOKS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page. Empty after the last."""
+    @_builtins.property
+    def looks(self) -> _containers.RepeatedCompositeFieldContainer[Global___LookThrough]:
+        """The looks, newest first."""
+
+    def __init__(
+        self,
+        *,
+        looks: _abc.Iterable[Global___LookThrough] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["looks", b"looks", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLooksThroughResponse: _TypeAlias = ListLooksThroughResponse  # noqa: Y015
+
+@_typing.final
+class LookThrough(_message.Message):
+    """Tells of one look."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCESS_TIME_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    ACCESS_RECORD_ID_FIELD_NUMBER: _builtins.int
+    IS_LINKED_FIELD_NUMBER: _builtins.int
+    role: _builtins.str
+    """Role of who looked, such as "institution"."""
+    code: _builtins.str
+    """Code of who looked."""
+    method: _builtins.str
+    """What was called, such as "gateway.v1.CardReaderService/ConfirmByCard"."""
+    purpose: _builtins.str
+    """Code of the purpose (利用目的)."""
+    outcome: _builtins.str
+    """What came of it, such as "ANSWERED"."""
+    detail: _builtins.str
+    """More of it: the validity told, or the reason of the refusal."""
+    access_record_id: _builtins.str
+    """Name of the access record."""
+    is_linked: _builtins.bool
+    """Whether the enrollee was linked to whom was looked at; if not, it stood by itself then."""
+    @_builtins.property
+    def access_time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        access_time: _timestamp_pb2.Timestamp | None = ...,
+        role: _builtins.str = ...,
+        code: _builtins.str = ...,
+        method: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+        detail: _builtins.str = ...,
+        access_record_id: _builtins.str = ...,
+        is_linked: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access_time", b"access_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_record_id", b"access_record_id", "access_time", b"access_time", "code", b"code", "detail", b"detail", "is_linked", b"is_linked", "method", b"method", "outcome", b"outcome", "purpose", b"purpose", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LookThrough: _TypeAlias = LookThrough  # noqa: Y015

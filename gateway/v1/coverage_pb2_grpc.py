@@ -68,6 +68,16 @@ class CoverageServiceStub(object):
                 request_serializer=gateway_dot_v1_dot_coverage__pb2.ListOverlapsRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_coverage__pb2.ListOverlapsResponse.FromString,
                 _registered_method=True)
+        self.RecheckIndividualNumbers = channel.unary_unary(
+                '/gateway.v1.CoverageService/RecheckIndividualNumbers',
+                request_serializer=gateway_dot_v1_dot_coverage__pb2.RecheckIndividualNumbersRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_coverage__pb2.RecheckIndividualNumbersResponse.FromString,
+                _registered_method=True)
+        self.ListLooksThrough = channel.unary_unary(
+                '/gateway.v1.CoverageService/ListLooksThrough',
+                request_serializer=gateway_dot_v1_dot_coverage__pb2.ListLooksThroughRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_coverage__pb2.ListLooksThroughResponse.FromString,
+                _registered_method=True)
 
 
 class CoverageServiceServicer(object):
@@ -120,8 +130,8 @@ class CoverageServiceServicer(object):
         stages with GetIndividualNumberStages.
 
         Refuses with INVALID_ARGUMENT (FIELD_REQUIRED, LENGTH_WRONG, CHECK_DIGIT_WRONG ...),
-        FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, NUMBER_DIFFERS), PERMISSION_DENIED
-        (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+        FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, NUMBER_DIFFERS without
+        is_correction), PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,6 +155,32 @@ class CoverageServiceServicer(object):
 
         Refuses with INVALID_ARGUMENT (FORMAT_WRONG), PERMISSION_DENIED
         (ROLE_NOT_ALLOWED), UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecheckIndividualNumbers(self, request, context):
+        """Has the caller's linked numbers checked against the resident register again, a page at a time
+        (誤入力チェック). A registration the register now disagrees with is suspended.
+
+        A number that still waits for its answer is not put twice. Ask on with next_page_token.
+
+        Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG), FAILED_PRECONDITION
+        (NUMBERS_NOT_CHECKED), PERMISSION_DENIED (ROLE_NOT_ALLOWED), UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLooksThrough(self, request, context):
+        """Lists who could have seen an enrollee's covers through each person the enrollee was linked to.
+
+        A wrong link shows one person's cover to whoever looks at another. Looks count while the link
+        held and a cover could be seen; the caller's own are left out. Newest first.
+
+        Refuses with INVALID_ARGUMENT for a bad field, FAILED_PRECONDITION (COVERAGE_UNKNOWN,
+        COVERAGE_AMBIGUOUS), PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -182,6 +218,16 @@ def add_CoverageServiceServicer_to_server(servicer, server):
                     servicer.ListOverlaps,
                     request_deserializer=gateway_dot_v1_dot_coverage__pb2.ListOverlapsRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_coverage__pb2.ListOverlapsResponse.SerializeToString,
+            ),
+            'RecheckIndividualNumbers': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecheckIndividualNumbers,
+                    request_deserializer=gateway_dot_v1_dot_coverage__pb2.RecheckIndividualNumbersRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_coverage__pb2.RecheckIndividualNumbersResponse.SerializeToString,
+            ),
+            'ListLooksThrough': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLooksThrough,
+                    request_deserializer=gateway_dot_v1_dot_coverage__pb2.ListLooksThroughRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_coverage__pb2.ListLooksThroughResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -350,6 +396,60 @@ class CoverageService(object):
             '/gateway.v1.CoverageService/ListOverlaps',
             gateway_dot_v1_dot_coverage__pb2.ListOverlapsRequest.SerializeToString,
             gateway_dot_v1_dot_coverage__pb2.ListOverlapsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecheckIndividualNumbers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.CoverageService/RecheckIndividualNumbers',
+            gateway_dot_v1_dot_coverage__pb2.RecheckIndividualNumbersRequest.SerializeToString,
+            gateway_dot_v1_dot_coverage__pb2.RecheckIndividualNumbersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLooksThrough(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.CoverageService/ListLooksThrough',
+            gateway_dot_v1_dot_coverage__pb2.ListLooksThroughRequest.SerializeToString,
+            gateway_dot_v1_dot_coverage__pb2.ListLooksThroughResponse.FromString,
             options,
             channel_credentials,
             insecure,

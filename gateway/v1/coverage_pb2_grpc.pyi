@@ -68,8 +68,8 @@ class CoverageServiceStub:
     stages with GetIndividualNumberStages.
 
     Refuses with INVALID_ARGUMENT (FIELD_REQUIRED, LENGTH_WRONG, CHECK_DIGIT_WRONG ...),
-    FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, NUMBER_DIFFERS), PERMISSION_DENIED
-    (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+    FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, NUMBER_DIFFERS without
+    is_correction), PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
     """
     GetIndividualNumberStages: _grpc.UnaryUnaryMultiCallable[_coverage_pb2.GetIndividualNumberStagesRequest, _coverage_pb2.GetIndividualNumberStagesResponse]
     """Tells how far the number of an enrollee has come, and when it passed each stage.
@@ -85,6 +85,24 @@ class CoverageServiceStub:
 
     Refuses with INVALID_ARGUMENT (FORMAT_WRONG), PERMISSION_DENIED
     (ROLE_NOT_ALLOWED), UNAVAILABLE.
+    """
+    RecheckIndividualNumbers: _grpc.UnaryUnaryMultiCallable[_coverage_pb2.RecheckIndividualNumbersRequest, _coverage_pb2.RecheckIndividualNumbersResponse]
+    """Has the caller's linked numbers checked against the resident register again, a page at a time
+    (誤入力チェック). A registration the register now disagrees with is suspended.
+
+    A number that still waits for its answer is not put twice. Ask on with next_page_token.
+
+    Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG), FAILED_PRECONDITION
+    (NUMBERS_NOT_CHECKED), PERMISSION_DENIED (ROLE_NOT_ALLOWED), UNAVAILABLE.
+    """
+    ListLooksThrough: _grpc.UnaryUnaryMultiCallable[_coverage_pb2.ListLooksThroughRequest, _coverage_pb2.ListLooksThroughResponse]
+    """Lists who could have seen an enrollee's covers through each person the enrollee was linked to.
+
+    A wrong link shows one person's cover to whoever looks at another. Looks count while the link
+    held and a cover could be seen; the caller's own are left out. Newest first.
+
+    Refuses with INVALID_ARGUMENT for a bad field, FAILED_PRECONDITION (COVERAGE_UNKNOWN,
+    COVERAGE_AMBIGUOUS), PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
     """
 
 @_typing.type_check_only
@@ -127,8 +145,8 @@ class CoverageServiceAsyncStub(CoverageServiceStub):
     stages with GetIndividualNumberStages.
 
     Refuses with INVALID_ARGUMENT (FIELD_REQUIRED, LENGTH_WRONG, CHECK_DIGIT_WRONG ...),
-    FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, NUMBER_DIFFERS), PERMISSION_DENIED
-    (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+    FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, NUMBER_DIFFERS without
+    is_correction), PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
     """
     GetIndividualNumberStages: _aio.UnaryUnaryMultiCallable[_coverage_pb2.GetIndividualNumberStagesRequest, _coverage_pb2.GetIndividualNumberStagesResponse]  # type: ignore[assignment]
     """Tells how far the number of an enrollee has come, and when it passed each stage.
@@ -144,6 +162,24 @@ class CoverageServiceAsyncStub(CoverageServiceStub):
 
     Refuses with INVALID_ARGUMENT (FORMAT_WRONG), PERMISSION_DENIED
     (ROLE_NOT_ALLOWED), UNAVAILABLE.
+    """
+    RecheckIndividualNumbers: _aio.UnaryUnaryMultiCallable[_coverage_pb2.RecheckIndividualNumbersRequest, _coverage_pb2.RecheckIndividualNumbersResponse]  # type: ignore[assignment]
+    """Has the caller's linked numbers checked against the resident register again, a page at a time
+    (誤入力チェック). A registration the register now disagrees with is suspended.
+
+    A number that still waits for its answer is not put twice. Ask on with next_page_token.
+
+    Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG), FAILED_PRECONDITION
+    (NUMBERS_NOT_CHECKED), PERMISSION_DENIED (ROLE_NOT_ALLOWED), UNAVAILABLE.
+    """
+    ListLooksThrough: _aio.UnaryUnaryMultiCallable[_coverage_pb2.ListLooksThroughRequest, _coverage_pb2.ListLooksThroughResponse]  # type: ignore[assignment]
+    """Lists who could have seen an enrollee's covers through each person the enrollee was linked to.
+
+    A wrong link shows one person's cover to whoever looks at another. Looks count while the link
+    held and a cover could be seen; the caller's own are left out. Newest first.
+
+    Refuses with INVALID_ARGUMENT for a bad field, FAILED_PRECONDITION (COVERAGE_UNKNOWN,
+    COVERAGE_AMBIGUOUS), PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
     """
 
 class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -207,8 +243,8 @@ class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
         stages with GetIndividualNumberStages.
 
         Refuses with INVALID_ARGUMENT (FIELD_REQUIRED, LENGTH_WRONG, CHECK_DIGIT_WRONG ...),
-        FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, NUMBER_DIFFERS), PERMISSION_DENIED
-        (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+        FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, NUMBER_DIFFERS without
+        is_correction), PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -236,6 +272,36 @@ class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Refuses with INVALID_ARGUMENT (FORMAT_WRONG), PERMISSION_DENIED
         (ROLE_NOT_ALLOWED), UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def RecheckIndividualNumbers(
+        self,
+        request: _coverage_pb2.RecheckIndividualNumbersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coverage_pb2.RecheckIndividualNumbersResponse, _abc.Awaitable[_coverage_pb2.RecheckIndividualNumbersResponse]]:
+        """Has the caller's linked numbers checked against the resident register again, a page at a time
+        (誤入力チェック). A registration the register now disagrees with is suspended.
+
+        A number that still waits for its answer is not put twice. Ask on with next_page_token.
+
+        Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG), FAILED_PRECONDITION
+        (NUMBERS_NOT_CHECKED), PERMISSION_DENIED (ROLE_NOT_ALLOWED), UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ListLooksThrough(
+        self,
+        request: _coverage_pb2.ListLooksThroughRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coverage_pb2.ListLooksThroughResponse, _abc.Awaitable[_coverage_pb2.ListLooksThroughResponse]]:
+        """Lists who could have seen an enrollee's covers through each person the enrollee was linked to.
+
+        A wrong link shows one person's cover to whoever looks at another. Looks count while the link
+        held and a cover could be seen; the caller's own are left out. Newest first.
+
+        Refuses with INVALID_ARGUMENT for a bad field, FAILED_PRECONDITION (COVERAGE_UNKNOWN,
+        COVERAGE_AMBIGUOUS), PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
         """
 
 def add_CoverageServiceServicer_to_server(servicer: CoverageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,7 +26,7 @@ from gateway.v1 import types_pb2 as gateway_dot_v1_dot_types__pb2
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"gateway/v1/resident_register.proto\x12\ngateway.v1\x1a\x16gateway/v1/types.proto\x1a\x16google/type/date.proto\"\x82\x01\n\tFiveItems\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tname_kana\x18\x02 \x01(\t\x12%\n\nbirth_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12\x1c\n\x03sex\x18\x04 \x01(\x0e\x32\x0f.gateway.v1.Sex\x12\x0f\n\x07\x61\x64\x64ress\x18\x05 \x01(\t\"B\n\x15\x43heckResidentsRequest\x12)\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x19.gateway.v1.ResidentCheck\"U\n\rResidentCheck\x12\x19\n\x11individual_number\x18\x01 \x01(\t\x12)\n\nregistered\x18\x02 \x01(\x0b\x32\x15.gateway.v1.FiveItems\"G\n\x16\x43heckResidentsResponse\x12-\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x1b.gateway.v1.ResidentFinding\"\xb7\x01\n\x0fResidentFinding\x12\x10\n\x08is_known\x18\x01 \x01(\x08\x12\x19\n\x11is_name_different\x18\x02 \x01(\x08\x12\x1e\n\x16is_name_kana_different\x18\x03 \x01(\x08\x12\x1f\n\x17is_birth_date_different\x18\x04 \x01(\x08\x12\x18\n\x10is_sex_different\x18\x05 \x01(\x08\x12\x1c\n\x14is_address_different\x18\x06 \x01(\x08\"(\n\x11\x46indHolderRequest\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\"/\n\x12\x46indHolderResponse\x12\x19\n\x11individual_number\x18\x01 \x01(\t\"n\n\x14SetConditionsRequest\x12\x10\n\x08\x64\x65lay_ms\x18\x01 \x01(\x05\x12\x17\n\x0f\x64\x65lay_spread_ms\x18\x02 \x01(\x05\x12\x1a\n\x12mismatch_per_mille\x18\x03 \x01(\x05\x12\x0f\n\x07is_away\x18\x04 \x01(\x08\"\x17\n\x15SetConditionsResponse\">\n\x13\x41\x64\x64ResidentsRequest\x12\'\n\tresidents\x18\x01 \x03(\x0b\x32\x14.gateway.v1.Resident\"\x16\n\x14\x41\x64\x64ResidentsResponse\"`\n\x08Resident\x12\x13\n\x0bresident_id\x18\x01 \x01(\t\x12\x19\n\x11individual_number\x18\x02 \x01(\t\x12$\n\x05items\x18\x03 \x01(\x0b\x32\x15.gateway.v1.FiveItems\"\'\n\x10IssueCardRequest\x12\x13\n\x0bresident_id\x18\x01 \x01(\t\"J\n\x11IssueCardResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x13\n\x0bprivate_key\x18\x02 \x01(\x0c\x12\x0b\n\x03pin\x18\x03 \x01(\t2\xbf\x01\n\x17ResidentRegisterService\x12W\n\x0e\x43heckResidents\x12!.gateway.v1.CheckResidentsRequest\x1a\".gateway.v1.CheckResidentsResponse\x12K\n\nFindHolder\x12\x1d.gateway.v1.FindHolderRequest\x1a\x1e.gateway.v1.FindHolderResponse2\x96\x02\n!ResidentRegisterSimulationService\x12T\n\rSetConditions\x12 .gateway.v1.SetConditionsRequest\x1a!.gateway.v1.SetConditionsResponse\x12Q\n\x0c\x41\x64\x64Residents\x12\x1f.gateway.v1.AddResidentsRequest\x1a .gateway.v1.AddResidentsResponse\x12H\n\tIssueCard\x12\x1c.gateway.v1.IssueCardRequest\x1a\x1d.gateway.v1.IssueCardResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"gateway/v1/resident_register.proto\x12\ngateway.v1\x1a\x16gateway/v1/types.proto\x1a\x16google/type/date.proto\"\x82\x01\n\tFiveItems\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tname_kana\x18\x02 \x01(\t\x12%\n\nbirth_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12\x1c\n\x03sex\x18\x04 \x01(\x0e\x32\x0f.gateway.v1.Sex\x12\x0f\n\x07\x61\x64\x64ress\x18\x05 \x01(\t\"B\n\x15\x43heckResidentsRequest\x12)\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x19.gateway.v1.ResidentCheck\"U\n\rResidentCheck\x12\x19\n\x11individual_number\x18\x01 \x01(\t\x12)\n\nregistered\x18\x02 \x01(\x0b\x32\x15.gateway.v1.FiveItems\"G\n\x16\x43heckResidentsResponse\x12-\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x1b.gateway.v1.ResidentFinding\"\xb7\x01\n\x0fResidentFinding\x12\x10\n\x08is_known\x18\x01 \x01(\x08\x12\x19\n\x11is_name_different\x18\x02 \x01(\x08\x12\x1e\n\x16is_name_kana_different\x18\x03 \x01(\x08\x12\x1f\n\x17is_birth_date_different\x18\x04 \x01(\x08\x12\x18\n\x10is_sex_different\x18\x05 \x01(\x08\x12\x1c\n\x14is_address_different\x18\x06 \x01(\x08\":\n\x11\x46indNumberRequest\x12%\n\x06people\x18\x01 \x03(\x0b\x32\x15.gateway.v1.FiveItems\"0\n\x12\x46indNumberResponse\x12\x1a\n\x12individual_numbers\x18\x01 \x03(\t\"(\n\x11\x46indHolderRequest\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\"/\n\x12\x46indHolderResponse\x12\x19\n\x11individual_number\x18\x01 \x01(\t\"\x8d\x01\n\x14SetConditionsRequest\x12\x10\n\x08\x64\x65lay_ms\x18\x01 \x01(\x05\x12\x17\n\x0f\x64\x65lay_spread_ms\x18\x02 \x01(\x05\x12\x1a\n\x12mismatch_per_mille\x18\x03 \x01(\x05\x12\x0f\n\x07is_away\x18\x04 \x01(\x08\x12\x1d\n\x15is_three_items_enough\x18\x05 \x01(\x08\"\x17\n\x15SetConditionsResponse\">\n\x13\x41\x64\x64ResidentsRequest\x12\'\n\tresidents\x18\x01 \x03(\x0b\x32\x14.gateway.v1.Resident\"\x16\n\x14\x41\x64\x64ResidentsResponse\"`\n\x08Resident\x12\x13\n\x0bresident_id\x18\x01 \x01(\t\x12\x19\n\x11individual_number\x18\x02 \x01(\t\x12$\n\x05items\x18\x03 \x01(\x0b\x32\x15.gateway.v1.FiveItems\"\'\n\x10IssueCardRequest\x12\x13\n\x0bresident_id\x18\x01 \x01(\t\"J\n\x11IssueCardResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x13\n\x0bprivate_key\x18\x02 \x01(\x0c\x12\x0b\n\x03pin\x18\x03 \x01(\t2\x8c\x02\n\x17ResidentRegisterService\x12W\n\x0e\x43heckResidents\x12!.gateway.v1.CheckResidentsRequest\x1a\".gateway.v1.CheckResidentsResponse\x12K\n\nFindNumber\x12\x1d.gateway.v1.FindNumberRequest\x1a\x1e.gateway.v1.FindNumberResponse\x12K\n\nFindHolder\x12\x1d.gateway.v1.FindHolderRequest\x1a\x1e.gateway.v1.FindHolderResponse2\x96\x02\n!ResidentRegisterSimulationService\x12T\n\rSetConditions\x12 .gateway.v1.SetConditionsRequest\x1a!.gateway.v1.SetConditionsResponse\x12Q\n\x0c\x41\x64\x64Residents\x12\x1f.gateway.v1.AddResidentsRequest\x1a .gateway.v1.AddResidentsResponse\x12H\n\tIssueCard\x12\x1c.gateway.v1.IssueCardRequest\x1a\x1d.gateway.v1.IssueCardResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,26 +43,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKRESIDENTSRESPONSE']._serialized_end=457
   _globals['_RESIDENTFINDING']._serialized_start=460
   _globals['_RESIDENTFINDING']._serialized_end=643
-  _globals['_FINDHOLDERREQUEST']._serialized_start=645
-  _globals['_FINDHOLDERREQUEST']._serialized_end=685
-  _globals['_FINDHOLDERRESPONSE']._serialized_start=687
-  _globals['_FINDHOLDERRESPONSE']._serialized_end=734
-  _globals['_SETCONDITIONSREQUEST']._serialized_start=736
-  _globals['_SETCONDITIONSREQUEST']._serialized_end=846
-  _globals['_SETCONDITIONSRESPONSE']._serialized_start=848
-  _globals['_SETCONDITIONSRESPONSE']._serialized_end=871
-  _globals['_ADDRESIDENTSREQUEST']._serialized_start=873
-  _globals['_ADDRESIDENTSREQUEST']._serialized_end=935
-  _globals['_ADDRESIDENTSRESPONSE']._serialized_start=937
-  _globals['_ADDRESIDENTSRESPONSE']._serialized_end=959
-  _globals['_RESIDENT']._serialized_start=961
-  _globals['_RESIDENT']._serialized_end=1057
-  _globals['_ISSUECARDREQUEST']._serialized_start=1059
-  _globals['_ISSUECARDREQUEST']._serialized_end=1098
-  _globals['_ISSUECARDRESPONSE']._serialized_start=1100
-  _globals['_ISSUECARDRESPONSE']._serialized_end=1174
-  _globals['_RESIDENTREGISTERSERVICE']._serialized_start=1177
-  _globals['_RESIDENTREGISTERSERVICE']._serialized_end=1368
-  _globals['_RESIDENTREGISTERSIMULATIONSERVICE']._serialized_start=1371
-  _globals['_RESIDENTREGISTERSIMULATIONSERVICE']._serialized_end=1649
+  _globals['_FINDNUMBERREQUEST']._serialized_start=645
+  _globals['_FINDNUMBERREQUEST']._serialized_end=703
+  _globals['_FINDNUMBERRESPONSE']._serialized_start=705
+  _globals['_FINDNUMBERRESPONSE']._serialized_end=753
+  _globals['_FINDHOLDERREQUEST']._serialized_start=755
+  _globals['_FINDHOLDERREQUEST']._serialized_end=795
+  _globals['_FINDHOLDERRESPONSE']._serialized_start=797
+  _globals['_FINDHOLDERRESPONSE']._serialized_end=844
+  _globals['_SETCONDITIONSREQUEST']._serialized_start=847
+  _globals['_SETCONDITIONSREQUEST']._serialized_end=988
+  _globals['_SETCONDITIONSRESPONSE']._serialized_start=990
+  _globals['_SETCONDITIONSRESPONSE']._serialized_end=1013
+  _globals['_ADDRESIDENTSREQUEST']._serialized_start=1015
+  _globals['_ADDRESIDENTSREQUEST']._serialized_end=1077
+  _globals['_ADDRESIDENTSRESPONSE']._serialized_start=1079
+  _globals['_ADDRESIDENTSRESPONSE']._serialized_end=1101
+  _globals['_RESIDENT']._serialized_start=1103
+  _globals['_RESIDENT']._serialized_end=1199
+  _globals['_ISSUECARDREQUEST']._serialized_start=1201
+  _globals['_ISSUECARDREQUEST']._serialized_end=1240
+  _globals['_ISSUECARDRESPONSE']._serialized_start=1242
+  _globals['_ISSUECARDRESPONSE']._serialized_end=1316
+  _globals['_RESIDENTREGISTERSERVICE']._serialized_start=1319
+  _globals['_RESIDENTREGISTERSERVICE']._serialized_end=1587
+  _globals['_RESIDENTREGISTERSIMULATIONSERVICE']._serialized_start=1590
+  _globals['_RESIDENTREGISTERSIMULATIONSERVICE']._serialized_end=1868
 # @@protoc_insertion_point(module_scope)

@@ -179,6 +179,54 @@ class ResidentFinding(_message.Message):
 Global___ResidentFinding: _TypeAlias = ResidentFinding  # noqa: Y015
 
 @_typing.final
+class FindNumberRequest(_message.Message):
+    """Asks for the numbers of several people."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PEOPLE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def people(self) -> _containers.RepeatedCompositeFieldContainer[Global___FiveItems]:
+        """What the insurer registered of each; at most 500."""
+
+    def __init__(
+        self,
+        *,
+        people: _abc.Iterable[Global___FiveItems] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["people", b"people"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindNumberRequest: _TypeAlias = FindNumberRequest  # noqa: Y015
+
+@_typing.final
+class FindNumberResponse(_message.Message):
+    """Answers in the order asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDIVIDUAL_NUMBERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def individual_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The twelve digits of each. Empty unless exactly one resident matches."""
+
+    def __init__(
+        self,
+        *,
+        individual_numbers: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["individual_numbers", b"individual_numbers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindNumberResponse: _TypeAlias = FindNumberResponse  # noqa: Y015
+
+@_typing.final
 class FindHolderRequest(_message.Message):
     """Asks by certificate."""
 
@@ -232,6 +280,7 @@ class SetConditionsRequest(_message.Message):
     DELAY_SPREAD_MS_FIELD_NUMBER: _builtins.int
     MISMATCH_PER_MILLE_FIELD_NUMBER: _builtins.int
     IS_AWAY_FIELD_NUMBER: _builtins.int
+    IS_THREE_ITEMS_ENOUGH_FIELD_NUMBER: _builtins.int
     delay_ms: _builtins.int
     """How long each answer is kept back at least, in milliseconds."""
     delay_spread_ms: _builtins.int
@@ -240,6 +289,10 @@ class SetConditionsRequest(_message.Message):
     """How many residents of a thousand read as having another birth date."""
     is_away: _builtins.bool
     """Whether the register refuses every call."""
+    is_three_items_enough: _builtins.bool
+    """Whether kana, birth date and sex are taken for all five items: a planted fault, by which numbers
+    of other people are found and pass the check.
+    """
     def __init__(
         self,
         *,
@@ -247,10 +300,11 @@ class SetConditionsRequest(_message.Message):
         delay_spread_ms: _builtins.int = ...,
         mismatch_per_mille: _builtins.int = ...,
         is_away: _builtins.bool = ...,
+        is_three_items_enough: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delay_ms", b"delay_ms", "delay_spread_ms", b"delay_spread_ms", "is_away", b"is_away", "mismatch_per_mille", b"mismatch_per_mille"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delay_ms", b"delay_ms", "delay_spread_ms", b"delay_spread_ms", "is_away", b"is_away", "is_three_items_enough", b"is_three_items_enough", "mismatch_per_mille", b"mismatch_per_mille"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -43,6 +43,11 @@ class ResidentRegisterServiceStub(object):
                 request_serializer=gateway_dot_v1_dot_resident__register__pb2.CheckResidentsRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_resident__register__pb2.CheckResidentsResponse.FromString,
                 _registered_method=True)
+        self.FindNumber = channel.unary_unary(
+                '/gateway.v1.ResidentRegisterService/FindNumber',
+                request_serializer=gateway_dot_v1_dot_resident__register__pb2.FindNumberRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_resident__register__pb2.FindNumberResponse.FromString,
+                _registered_method=True)
         self.FindHolder = channel.unary_unary(
                 '/gateway.v1.ResidentRegisterService/FindHolder',
                 request_serializer=gateway_dot_v1_dot_resident__register__pb2.FindHolderRequest.SerializeToString,
@@ -64,6 +69,13 @@ class ResidentRegisterServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FindNumber(self, request, context):
+        """Finds the My Numbers of people by their five items (5情報), all of which must match.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FindHolder(self, request, context):
         """Tells whose a user authentication certificate is.
         """
@@ -78,6 +90,11 @@ def add_ResidentRegisterServiceServicer_to_server(servicer, server):
                     servicer.CheckResidents,
                     request_deserializer=gateway_dot_v1_dot_resident__register__pb2.CheckResidentsRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_resident__register__pb2.CheckResidentsResponse.SerializeToString,
+            ),
+            'FindNumber': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindNumber,
+                    request_deserializer=gateway_dot_v1_dot_resident__register__pb2.FindNumberRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_resident__register__pb2.FindNumberResponse.SerializeToString,
             ),
             'FindHolder': grpc.unary_unary_rpc_method_handler(
                     servicer.FindHolder,
@@ -116,6 +133,33 @@ class ResidentRegisterService(object):
             '/gateway.v1.ResidentRegisterService/CheckResidents',
             gateway_dot_v1_dot_resident__register__pb2.CheckResidentsRequest.SerializeToString,
             gateway_dot_v1_dot_resident__register__pb2.CheckResidentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindNumber(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.ResidentRegisterService/FindNumber',
+            gateway_dot_v1_dot_resident__register__pb2.FindNumberRequest.SerializeToString,
+            gateway_dot_v1_dot_resident__register__pb2.FindNumberResponse.FromString,
             options,
             channel_credentials,
             insecure,

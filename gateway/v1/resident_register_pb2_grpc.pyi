@@ -39,6 +39,8 @@ class ResidentRegisterServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ResidentRegisterServiceAsyncStub: ...
     CheckResidents: _grpc.UnaryUnaryMultiCallable[_resident_register_pb2.CheckResidentsRequest, _resident_register_pb2.CheckResidentsResponse]
     """Compares what insurers registered with the register, by My Number."""
+    FindNumber: _grpc.UnaryUnaryMultiCallable[_resident_register_pb2.FindNumberRequest, _resident_register_pb2.FindNumberResponse]
+    """Finds the My Numbers of people by their five items (5情報), all of which must match."""
     FindHolder: _grpc.UnaryUnaryMultiCallable[_resident_register_pb2.FindHolderRequest, _resident_register_pb2.FindHolderResponse]
     """Tells whose a user authentication certificate is."""
 
@@ -53,6 +55,8 @@ class ResidentRegisterServiceAsyncStub(ResidentRegisterServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CheckResidents: _aio.UnaryUnaryMultiCallable[_resident_register_pb2.CheckResidentsRequest, _resident_register_pb2.CheckResidentsResponse]  # type: ignore[assignment]
     """Compares what insurers registered with the register, by My Number."""
+    FindNumber: _aio.UnaryUnaryMultiCallable[_resident_register_pb2.FindNumberRequest, _resident_register_pb2.FindNumberResponse]  # type: ignore[assignment]
+    """Finds the My Numbers of people by their five items (5情報), all of which must match."""
     FindHolder: _aio.UnaryUnaryMultiCallable[_resident_register_pb2.FindHolderRequest, _resident_register_pb2.FindHolderResponse]  # type: ignore[assignment]
     """Tells whose a user authentication certificate is."""
 
@@ -70,6 +74,14 @@ class ResidentRegisterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_resident_register_pb2.CheckResidentsResponse, _abc.Awaitable[_resident_register_pb2.CheckResidentsResponse]]:
         """Compares what insurers registered with the register, by My Number."""
+
+    @_abc_1.abstractmethod
+    def FindNumber(
+        self,
+        request: _resident_register_pb2.FindNumberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_resident_register_pb2.FindNumberResponse, _abc.Awaitable[_resident_register_pb2.FindNumberResponse]]:
+        """Finds the My Numbers of people by their five items (5情報), all of which must match."""
 
     @_abc_1.abstractmethod
     def FindHolder(

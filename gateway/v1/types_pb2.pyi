@@ -426,6 +426,7 @@ class Coverage(_message.Message):
     LIMIT_CERTIFICATE_FIELD_NUMBER: _builtins.int
     MEDICAL_TICKETS_FIELD_NUMBER: _builtins.int
     SPECIFIC_DISEASE_CERTIFICATES_FIELD_NUMBER: _builtins.int
+    IS_MEDICAL_INFORMATION_STOPPED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, a full-width blank between family and given name (氏名)."""
     name_kana: _builtins.str
@@ -456,6 +457,10 @@ class Coverage(_message.Message):
     """Copayment ratio in percent (一部負担金割合). Zero if not registered."""
     is_preschool: _builtins.bool
     """Whether the person is a preschool child (未就学区分)."""
+    is_medical_information_stopped: _builtins.bool
+    """Whether medical information must not be shown for this person, because the resident register
+    and the insurer disagree about a name or an address (医療情報の閲覧停止).
+    """
     @_builtins.property
     def insured_id(self) -> Global___InsuredId:
         """The card's numbers."""
@@ -529,10 +534,11 @@ class Coverage(_message.Message):
         limit_certificate: Global___LimitCertificate | None = ...,
         medical_tickets: _abc.Iterable[Global___MedicalTicket] | None = ...,
         specific_disease_certificates: _abc.Iterable[Global___SpecificDiseaseCertificate] | None = ...,
+        is_medical_information_stopped: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["acquisition_date", b"acquisition_date", "birth_date", b"birth_date", "card_first_valid_date", b"card_first_valid_date", "card_issue_date", b"card_issue_date", "card_last_valid_date", b"card_last_valid_date", "elderly_certificate", b"elderly_certificate", "insured_id", b"insured_id", "limit_certificate", b"limit_certificate", "loss_date", b"loss_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acquisition_date", b"acquisition_date", "address", b"address", "birth_date", b"birth_date", "card_classification", b"card_classification", "card_first_valid_date", b"card_first_valid_date", "card_issue_date", b"card_issue_date", "card_last_valid_date", b"card_last_valid_date", "copayment_ratio_percent", b"copayment_ratio_percent", "elderly_certificate", b"elderly_certificate", "insured_id", b"insured_id", "insured_name", b"insured_name", "insurer_name", b"insurer_name", "is_preschool", b"is_preschool", "limit_certificate", b"limit_certificate", "loss_date", b"loss_date", "loss_reason", b"loss_reason", "medical_tickets", b"medical_tickets", "name", b"name", "name_kana", b"name_kana", "name_of_other", b"name_of_other", "name_of_other_kana", b"name_of_other_kana", "post_number", b"post_number", "relationship", b"relationship", "sex", b"sex", "sex_on_reverse", b"sex_on_reverse", "specific_disease_certificates", b"specific_disease_certificates"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acquisition_date", b"acquisition_date", "address", b"address", "birth_date", b"birth_date", "card_classification", b"card_classification", "card_first_valid_date", b"card_first_valid_date", "card_issue_date", b"card_issue_date", "card_last_valid_date", b"card_last_valid_date", "copayment_ratio_percent", b"copayment_ratio_percent", "elderly_certificate", b"elderly_certificate", "insured_id", b"insured_id", "insured_name", b"insured_name", "insurer_name", b"insurer_name", "is_medical_information_stopped", b"is_medical_information_stopped", "is_preschool", b"is_preschool", "limit_certificate", b"limit_certificate", "loss_date", b"loss_date", "loss_reason", b"loss_reason", "medical_tickets", b"medical_tickets", "name", b"name", "name_kana", b"name_kana", "name_of_other", b"name_of_other", "name_of_other_kana", b"name_of_other_kana", "post_number", b"post_number", "relationship", b"relationship", "sex", b"sex", "sex_on_reverse", b"sex_on_reverse", "specific_disease_certificates", b"specific_disease_certificates"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

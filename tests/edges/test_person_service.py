@@ -21,7 +21,8 @@ from gateway.edges.rpc import convert_card
 from gateway.edges.rpc.person import LOOKS_IF_NOT_SAID, LOOKS_MAX, PersonService
 from gateway.policy import published_policy
 from gateway.store.memory import MemoryStore, MemoryVault
-from gateway.store.port import CheckState, Look, NumberCheck, UploadKey
+from gateway.store.port import CheckState, NumberCheck, UploadKey
+from gateway.store.port_beside import Look
 from gateway.usecases.desk import Desk
 from gateway.usecases.door import Door
 from gateway.usecases.portal import Portal

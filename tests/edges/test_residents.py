@@ -304,7 +304,7 @@ def test_settings_accept_a_register_on_loopback(tmp_path: Path, address: str) ->
     register = load_settings(settings_with(tmp_path, address)).resident_register
     assert register is not None
     assert address == register.address
-    assert register.is_address_compared is False
+    assert register.is_address_compared is True
 
 
 def test_an_operator_may_let_the_call_leave_loopback(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import typer
 
 from gateway import cli
 from gateway.config import Rules
@@ -133,12 +134,7 @@ def unknown_commands(text: str, commands: set[str], verbs: set[str]) -> list[str
 
 
 def _commands() -> set[str]:
-    named = {
-        command.name or command.callback.__name__
-        for command in cli.app.registered_commands
-        if command.callback is not None
-    }
-    return named | {group.name for group in cli.app.registered_groups if group.name}
+    return set(typer.main.get_group(cli.app).commands)
 
 
 def _verbs() -> set[str]:

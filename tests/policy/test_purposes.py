@@ -14,6 +14,7 @@ from gateway.usecases import (
     confirm_eligibility,
     inquiries,
     list_overlaps,
+    number_oversight,
     number_stages,
     portal,
     register_coverage,
@@ -69,6 +70,13 @@ ALLOWED = {
     ),
     "OQS-INS-01": Request(
         "OQS-INS-01",
+        Role.INSURER,
+        Operation.DISCLOSE,
+        frozenset({QUALIFICATION}),
+        Role.INSURER,
+    ),
+    "OQS-LNK-01": Request(
+        "OQS-LNK-01",
         Role.INSURER,
         Operation.DISCLOSE,
         frozenset({QUALIFICATION}),
@@ -143,6 +151,14 @@ DENIED = {
         ({"data": frozenset({QUALIFICATION, DataCategory.BENEFIT})}, "DATA_NOT_IN_PURPOSE"),
         ({"data": frozenset({QUALIFICATION, DataCategory.NUMBER})}, "MYNUMBER_FORBIDDEN"),
     ],
+    "OQS-LNK-01": [
+        ({"role": Role.INSTITUTION}, "ACTOR_NOT_ALLOWED"),
+        ({"role": Role.PORTAL}, "ACTOR_NOT_ALLOWED"),
+        ({"operation": Operation.REGISTER}, "KIND_MISMATCH"),
+        ({"recipient": Role.OPERATOR}, "RECIPIENT_NOT_ALLOWED"),
+        ({"data": frozenset({CERTIFICATE})}, "DATA_NOT_IN_PURPOSE"),
+        ({"data": frozenset({QUALIFICATION, DataCategory.NUMBER})}, "MYNUMBER_FORBIDDEN"),
+    ],
 }
 """For each published code, what is changed about the allowed request and the first reason."""
 
@@ -205,6 +221,8 @@ def test_no_institution_can_reach_a_my_number(role: Role) -> None:
         (register_coverage.ERRAND, Role.INSURER),
         (register_coverage.ERRAND_WITH_NUMBER, Role.INSURER),
         (upload_coverage.ERRAND, Role.INSURER),
+        (number_oversight.LOOKS, Role.INSURER),
+        (number_oversight.RECHECK, Role.INSURER),
         (number_stages.ERRAND, Role.INSURER),
         (portal.REGISTERING, Role.PORTAL),
         (portal.OWN_ACCESSES, Role.PORTAL),

@@ -3,116 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import pytest
 
 from gateway.domain.coverage import CoverState
 from gateway.domain.errors import Conflict, Unavailable
-from gateway.domain.identifiers import InsuredId, PersonKey
 from gateway.domain.individual_number import IndividualNumber
 from gateway.domain.period import Instant
 from gateway.domain.residents import Finding, ResidentRules
-from gateway.store.port import CheckState, NumberCheck
+from gateway.store.port import CheckState
 from gateway.usecases.apply_uploads import Applier
 from gateway.usecases.check_numbers import NumberChecker
 from gateway.usecases.desk import Desk
 from gateway.usecases.residents import Asked, NoRegister
+from tests.usecases.checking import OTHER_BIRTH_DATE, SAME, Checked
 from tests.usecases.registration import (
-    INSURER,
     LIMITS,
     NOW,
     NUMBERS,
     CoverageReader,
-    Stand,
     a_file,
     new,
     said,
 )
-
-SAME = Finding(is_known=True)
-OTHER_BIRTH_DATE = Finding(is_known=True, is_birth_date_different=True)
-
-
-@dataclass
-class ScriptedRegister:
-    """A register that says what a test tells it to."""
-
-    say: Callable[[Asked], Finding] = lambda _: SAME
-    is_away: bool = False
-    asked: list[Asked] = field(default_factory=list)
-    meanwhile: Callable[[], object] | None = None
-
-    async def findings(self, asked: Sequence[Asked]) -> Sequence[Finding]:
-        """Answer, or be away."""
-        if self.is_away:
-            raise Unavailable("RESIDENT_REGISTER_UNAVAILABLE")
-        self.asked += asked
-        if self.meanwhile is not None:
-            upload, self.meanwhile = self.meanwhile, None
-            await upload()  # type: ignore[misc]  a coroutine function of the test
-        return [self.say(one) for one in asked]
-
-    async def holder_of(self, certificate: bytes) -> IndividualNumber | None:
-        """Nobody's."""
-        return None
-
-
-class Checked(Stand):
-    """A stand whose told numbers wait for a register."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.told = asyncio.Event()
-        self.bugs: list[Exception] = []
-        self.register = ScriptedRegister()
-        self.desk = Desk(self.store, self.vault, self.new_key, lambda: NOW, numbers_told=self.told)
-        self.applier = Applier(self.store, self.spool, self.desk, CoverageReader, LIMITS)
-        self.receiver.desk = self.desk
-        self.receiver.on_received = self.applier.wake
-        self.checker = NumberChecker(
-            self.store,
-            self.vault,
-            self.desk,
-            self.register,
-            ResidentRules(),
-            lambda: NOW,
-            self.told,
-            self.bugs.append,
-        )
-        self._files = 0
-
-    async def say(self, *lines: str) -> None:
-        """Upload lines as a file of their own; every one must be accepted."""
-        self._files += 1
-        done = await self.upload(a_file(*lines), f"file-{self._files}")
-        assert done.lines_refused == 0, await self.refused(f"file-{self._files}")
-
-    async def check_all(self) -> None:
-        """Check until nothing waits."""
-        for _ in range(10):
-            if not await self.checker.check_some():
-                return
-        pytest.fail("something waits for ever")
-
-    async def told_of(self, number: str = "1") -> NumberCheck | None:
-        """The latest check of an enrollee."""
-        (found,) = await self.enrollees(number)
-        return found.told
-
-    async def enrollees(self, number: str = "1") -> list[object]:
-        """What the store loads of an enrollee's card."""
-        key = InsuredId(INSURER, "記号", number, "01").lookup_key
-        loaded = await self.store.load({key}, ())
-        return [
-            one for one in loaded.enrollees if one.enrolment.covers[0].insured_id.number == number
-        ]
-
-    async def state(self, number: str = "1") -> tuple[bool, CoverState, PersonKey]:
-        """Whether an enrollee is linked, the state of its cover, and its person."""
-        (found,) = await self.enrollees(number)
-        return found.enrolment.is_numbered, found.enrolment.covers[-1].state, found.person_key
 
 
 @pytest.fixture
@@ -410,6 +323,7 @@ async def test_without_a_register_what_waits_is_linked(stand: Checked) -> None:
         lambda: NOW,
         asyncio.Event(),
         stand.bugs.append,
+        new_key=stand.new_key,
     )
     while await trusting.check_some():
         pass

@@ -14,6 +14,7 @@ from gateway.domain.period import parse_day
 from gateway.domain.purpose import Role
 from gateway.store.port import CheckState, NumberCheck
 from gateway.usecases.number_stages import number_stages
+from tests.usecases.checking import OTHER_BIRTH_DATE, Checked
 from tests.usecases.registration import (
     INSURER,
     NUMBERS,
@@ -24,7 +25,6 @@ from tests.usecases.registration import (
     new,
     who,
 )
-from tests.usecases.test_check_numbers import OTHER_BIRTH_DATE, Checked
 
 BORN = parse_day(who()["birth_date"])
 

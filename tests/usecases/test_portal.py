@@ -17,13 +17,14 @@ from gateway.domain.identifiers import PersonKey
 from gateway.domain.individual_number import IndividualNumber
 from gateway.domain.period import Instant, days_after, tokyo_day
 from gateway.domain.purpose import Role
-from gateway.store.port import Batch, CheckState, Look
+from gateway.store.port import Batch, CheckState
+from gateway.store.port_beside import Look
 from gateway.usecases.challenges import Challenges
 from gateway.usecases.context import Caller, Context
 from gateway.usecases.portal import Portal
 from gateway.usecases.visit import Cards
+from tests.usecases.checking import OTHER_BIRTH_DATE, SAME, Checked, ScriptedRegister
 from tests.usecases.registration import NOW, NUMBERS, new, said
-from tests.usecases.test_check_numbers import OTHER_BIRTH_DATE, SAME, Checked, ScriptedRegister
 
 ANN, BOB = b"ann", b"bob"
 """Certificates, by whose they are."""

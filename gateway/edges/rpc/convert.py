@@ -202,6 +202,7 @@ def sheet(cover: Coverage) -> bytes:
         card_last_valid_date=date_message(card.last_day) if card else None,
         copayment_ratio_percent=cover.copayment_ratio or 0,
         is_preschool=cover.is_preschool,
+        is_medical_information_stopped=cover.is_medical_stopped,
     ).SerializeToString()
 
 

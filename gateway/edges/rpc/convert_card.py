@@ -11,7 +11,8 @@ from gateway.domain.card import CardProof, CertificateState
 from gateway.domain.period import Instant
 from gateway.domain.purpose import Policy
 from gateway.edges.rpc.convert import confirmation, nested, timestamp
-from gateway.store.port import CheckState, Look, NumberCheck
+from gateway.store.port import CheckState, NumberCheck
+from gateway.store.port_beside import Look
 from gateway.usecases.visit import Visited
 from gateway.v1 import card_pb2, coverage_pb2, person_pb2
 
@@ -22,6 +23,8 @@ _STATES: Final = {
     CheckState.RECEIVED: coverage_pb2.NUMBER_STATE_RECEIVED,
     CheckState.LINKED: coverage_pb2.NUMBER_STATE_LINKED,
     CheckState.SUSPENDED: coverage_pb2.NUMBER_STATE_SUSPENDED,
+    CheckState.WANTED: coverage_pb2.NUMBER_STATE_WANTED,
+    CheckState.NOT_FOUND: coverage_pb2.NUMBER_STATE_NOT_FOUND,
 }
 _CERTIFICATE_STATES: Final = {
     CertificateState.GOOD: card_pb2.CERTIFICATE_STATE_GOOD,
@@ -77,6 +80,21 @@ def _own_access(look: Look, policy: Policy) -> person_pb2.OwnAccess:
         outcome=look.outcome,
         detail=look.detail,
         access_record_id=look.record_id,
+    )
+
+
+def look_through(look: Look, is_linked: bool) -> coverage_pb2.LookThrough:  # noqa: FBT001  a field
+    """Spell a look at whom an enrollee was linked to."""
+    return coverage_pb2.LookThrough(
+        access_time=timestamp(look.at),
+        role=look.role,
+        code=look.code,
+        method=look.method,
+        purpose=look.purpose,
+        outcome=look.outcome,
+        detail=look.detail,
+        access_record_id=look.record_id,
+        is_linked=is_linked,
     )
 
 

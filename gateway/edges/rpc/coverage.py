@@ -13,7 +13,8 @@ from gateway.domain.purpose import Role
 from gateway.edges.rpc import convert, convert_card, convert_insurers
 from gateway.edges.rpc.server import Method, read
 from gateway.formats.coverage_csv import decode_cells
-from gateway.store.port import UploadState, Vault
+from gateway.store.port import UploadState
+from gateway.store.port_beside import Vault
 from gateway.store.port_insurers import Lists
 from gateway.usecases.apply_uploads import Applier
 from gateway.usecases.context import Context
@@ -134,6 +135,7 @@ class CoverageService:
         change = LinkNumber(
             Target(convert.insured_id(said.insured_id), convert.day(said.birth_date, "birth_date")),
             convert.individual_number(said.individual_number),
+            is_correction=said.is_correction,
         )
         done = await self._register(change, said.request_id, context)
         return pb.RegisterIndividualNumberResponse(

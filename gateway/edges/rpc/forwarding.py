@@ -46,6 +46,8 @@ COVERAGE: Final = ForwardedService(
         "RegisterIndividualNumber",
         "GetIndividualNumberStages",
         "ListOverlaps",
+        "RecheckIndividualNumbers",
+        "ListLooksThrough",
     ),
     ("UploadCoverage",),
 )

@@ -27,7 +27,7 @@ from gateway.domain.purpose import Role
 from gateway.edges.rpc.identity import Identify
 from gateway.edges.rpc.status import DETAILS_KEY, status_of, status_of_bug
 from gateway.observe import log_bug
-from gateway.store.port import Accesses
+from gateway.store.port_beside import Accesses
 from gateway.usecases.context import Clock, Context, NewKey
 
 UnaryHandle = Callable[[bytes, Context], Awaitable[bytes]]

@@ -19,6 +19,16 @@ def upgrade() -> None:
         ["received_time"],
         sqlite_where=sa.text("state = 5"),
     )
+    op.create_index(
+        "number_checks_disagreeing",
+        "number_checks",
+        ["insurer_number", "checked_time"],
+        sqlite_where=sa.text("state IN (2, 3) AND mismatches <> ''"),
+    )
+    op.add_column(
+        "number_checks",
+        sa.Column("is_found", sa.Integer, nullable=False, server_default=sa.text("0")),
+    )
     op.add_column("uploads", sa.Column("lines_total", sa.Integer, nullable=True))
     op.add_column(
         "uploads", sa.Column("is_dry_run", sa.Integer, nullable=False, server_default=sa.text("0"))

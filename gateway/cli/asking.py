@@ -1,0 +1,151 @@
+"""
+The commands of clinics and of persons: confirm, why, visit, portal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.base import DirOption, Language, day, fail, print_json
+
+app = typer.Typer()
+portal = typer.Typer(help="What a person does on the portal.", no_args_is_help=True)
+app.add_typer(portal, name="portal")
+
+
+class ReaderMode(StrEnum):
+    """How a reader checks who holds a card."""
+
+    FACE = "face"
+    PIN = "pin"
+    VISUAL = "visual"
+
+
+@app.command()
+def confirm(
+    insurer: Annotated[str, typer.Option(help="Insurer number (保険者番号).")],
+    number: Annotated[str, typer.Option(help="Number (番号).")],
+    birth_date: Annotated[str, typer.Option(help="YYYY-MM-DD or YYYYMMDD.")],
+    symbol: Annotated[str, typer.Option(help="Symbol (記号).")] = "",
+    branch: Annotated[str, typer.Option(help="Branch (枝番).")] = "",
+    on: Annotated[str, typer.Option(help="Day to confirm; today if not given.")] = "",
+    consent: Annotated[
+        bool, typer.Option("--consent", help="The person consents to show the limit certificate.")
+    ] = False,
+    directory: DirOption = Path(".sandbox"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Ask as a clinic would, and show the answer and why."""
+    from gateway.app.ask import Question, ask_sandbox
+    from gateway.app.screen import print_answer
+
+    question = Question(insurer, symbol, number, branch, birth_date, on, consent)
+    outcome = asyncio.run(ask_sandbox(directory, question))
+    if as_json:
+        print_json(outcome.as_dict())
+    else:
+        print_answer(outcome)
+    raise typer.Exit(0 if outcome.is_answer else 1)
+
+
+@app.command()
+def why(
+    insurer: Annotated[str, typer.Option(help="Insurer number (保険者番号).")],
+    number: Annotated[str, typer.Option(help="Number (番号).")],
+    birth_date: Annotated[str, typer.Option(help="YYYY-MM-DD or YYYYMMDD.")],
+    symbol: Annotated[str, typer.Option(help="Symbol (記号).")] = "",
+    branch: Annotated[str, typer.Option(help="Branch (枝番).")] = "",
+    on: Annotated[str, typer.Option(help="Day to confirm; today if not given.")] = "",
+    known_at: Annotated[
+        str, typer.Option(help="As known at this moment, 2026-04-20T12:00; now if not given.")
+    ] = "",
+    directory: DirOption = Path(".sandbox"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    language: Annotated[Language, typer.Option(help="Of what it says.")] = Language.EN,
+) -> None:
+    """Tell how an answer came about, and what it would be without each thing learned."""
+    from gateway.app.ask import Question
+    from gateway.app.screen import print_answer
+    from gateway.app.why import ask_why, print_why
+    from gateway.app.why import known_at as moment
+
+    try:
+        known = moment(known_at) if known_at else None
+    except ValueError:
+        fail(f"{known_at}: not a moment such as 2026-04-20T12:00")
+    question = Question(insurer, symbol, number, branch, birth_date, on, is_limit_consented=False)
+    told = asyncio.run(ask_why(directory, question, known))
+    if as_json:
+        print_json(told.as_dict())
+    elif told.explained is not None:
+        print_why(told.explained, language.value)
+    elif told.refusal is not None:
+        print_answer(told.refusal)
+    raise typer.Exit(0 if told.explained is not None else 1)
+
+
+@app.command()
+def visit(
+    person: Annotated[str, typer.Option(help="Test person's id, see onshi people; or p1, p2 ...")],
+    reader: Annotated[ReaderMode, typer.Option(help="How the holder is checked.")],
+    pin: Annotated[str, typer.Option(help="PIN typed; the right one if not given.")] = "",
+    face_score: Annotated[int, typer.Option(min=0, max=100, help="How alike the face is.")] = 95,
+    on: Annotated[str, typer.Option(help="Day to confirm; today if not given.")] = "",
+    consent: Annotated[
+        bool, typer.Option("--consent", help="The person consents to show certificates.")
+    ] = False,
+    directory: DirOption = Path(".sandbox"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Read a My Number card at the clinic's reader; the answer also goes into face/."""
+    from gateway.app.screen import print_visit
+    from gateway.app.visits import CHECKS, Wish, touch_again
+    from gateway.app.visits import visit as run
+
+    wish = Wish(person, CHECKS[reader.value], pin, face_score, day(on), consent)
+    gave = asyncio.run(run(directory, wish))
+    if as_json:
+        print_json(gave.outcome.as_dict())
+    else:
+        print_visit(gave)
+    if gave.face_file is not None:
+        asyncio.run(touch_again(gave.face_file))
+    raise typer.Exit(0 if gave.outcome.is_answer else 1)
+
+
+@portal.command("register")
+def portal_register(
+    person: Annotated[str, typer.Option(help="Test person's id.")],
+    directory: DirOption = Path(".sandbox"),
+) -> None:
+    """Register a person's card, without which it finds nothing (初回登録)."""
+    from gateway.app.screen import print_answer
+    from gateway.app.visits import register_card
+
+    refusal, is_changed = asyncio.run(register_card(directory, person))
+    if refusal is not None:
+        print_answer(refusal)
+        raise typer.Exit(1)
+    sys.stdout.write("registered\n" if is_changed else "registered already\n")
+
+
+@portal.command("accesses")
+def portal_accesses(
+    person: Annotated[str, typer.Option(help="Test person's id.")],
+    directory: DirOption = Path(".sandbox"),
+) -> None:
+    """Show a person who looked, newest first."""
+    from gateway.app.screen import print_accesses, print_answer
+    from gateway.app.visits import own_accesses
+
+    refusal, looks = asyncio.run(own_accesses(directory, person))
+    if refusal is not None:
+        print_answer(refusal)
+        raise typer.Exit(1)
+    print_accesses(looks)

@@ -1,0 +1,111 @@
+"""
+The commands of who operates a gateway: certs, trail, keys, the simulated register.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.base import DirOption, fail
+
+app = typer.Typer()
+certs = typer.Typer(help="Certificates of the simulation.", no_args_is_help=True)
+app.add_typer(certs, name="certs")
+trail = typer.Typer(help="Who looked at whom.", no_args_is_help=True)
+app.add_typer(trail, name="trail")
+keys = typer.Typer(help="Keys of vault and spool.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+register = typer.Typer(help="The simulated resident register.", no_args_is_help=True)
+app.add_typer(register, name="register")
+
+
+@certs.command("issue")
+def certs_issue(
+    directory: Annotated[Path, typer.Option("--dir", help="Where to write.")],
+    insurer: Annotated[
+        str, typer.Option(help="Insurer number of the insurer's leaf.")
+    ] = "06139992",
+    institution: Annotated[
+        str, typer.Option(help="Code of the institution's leaf.")
+    ] = "1319999999",
+) -> None:
+    """Issue a CA and one leaf for the gateway and for each role; what is there stays."""
+    from gateway.app.certificates import issue_all
+
+    for path in issue_all(directory, institution, [insurer]):
+        sys.stdout.write(f"{path}\n")
+
+
+@trail.command("verify")
+def trail_verify(directory: DirOption = Path(".sandbox")) -> None:
+    """Check that no access record was changed, dropped or inserted; exit 1 if one was."""
+    from gateway.app.sandbox import Sandbox
+    from gateway.app.screen import print_trail
+    from gateway.store.trail import verify
+
+    data = Sandbox(directory).data
+    raise typer.Exit(0 if print_trail(verify(data.access, data.trail)) else 1)
+
+
+@keys.command("rotate")
+def keys_rotate(directory: DirOption = Path(".sandbox")) -> None:
+    """Put a new current key into the key files; a running gateway takes it by itself."""
+    from gateway.app.keys import rotate_keys
+    from gateway.app.screen import print_keys
+
+    try:
+        print_keys(rotate_keys(directory))
+    except FileNotFoundError:
+        fail(f"{directory}: no gateway ever ran here")
+
+
+@keys.command("status")
+def keys_status(directory: DirOption = Path(".sandbox")) -> None:
+    """Tell how much is still written with older keys."""
+    from gateway.app.keys import key_status
+    from gateway.app.screen import print_keys
+
+    try:
+        print_keys(key_status(directory))
+    except FileNotFoundError:
+        fail(f"{directory}: no gateway ever ran here")
+
+
+@keys.command("retire")
+def keys_retire(directory: DirOption = Path(".sandbox")) -> None:
+    """Drop older keys for ever; exit 1 if something still needs one."""
+    from gateway.app.keys import retire_keys
+    from gateway.app.screen import print_keys
+
+    try:
+        statuses, is_done = retire_keys(directory)
+    except FileNotFoundError:
+        fail(f"{directory}: no gateway ever ran here")
+    print_keys(statuses)
+    raise typer.Exit(0 if is_done else 1)
+
+
+@register.command("conditions")
+def register_conditions(
+    delay_ms: Annotated[int, typer.Option(min=0, max=60_000, help="Wait of each answer.")] = 0,
+    spread_ms: Annotated[int, typer.Option(min=0, max=60_000, help="More of it, at random.")] = 0,
+    mismatch: Annotated[
+        int, typer.Option(min=0, max=1000, help="Residents of a thousand that read as mismatched.")
+    ] = 0,
+    away: Annotated[bool, typer.Option("--away", help="Refuse every call.")] = False,
+    directory: DirOption = Path(".sandbox"),
+) -> None:
+    """Set how slow and how wrong the resident register is, until it is set again."""
+    from gateway.app.screen import print_answer
+    from gateway.app.visits import set_conditions
+
+    refusal = asyncio.run(set_conditions(directory, delay_ms, spread_ms, mismatch, is_away=away))
+    if refusal is not None:
+        print_answer(refusal)
+        raise typer.Exit(1)
+    sys.stdout.write("set\n")

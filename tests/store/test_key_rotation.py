@@ -1,0 +1,189 @@
+"""Keys change while vault and spool are used; once nothing needs an old key, it can be dropped."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gateway.domain.individual_number import IndividualNumber, individual_check_digit
+from gateway.store.keyring import in_use, load_keyring, retire, rotate, say_in_use
+from gateway.store.port import UploadKey
+from gateway.store.spool import FileSpool, SpoolBroken
+from gateway.store.spool_keys import old_uploads
+from gateway.store.vault import SqliteVault, old_rows
+from tests.store.batches import person
+
+UPLOAD = UploadKey(b"upload----------")
+COUNT = 25
+
+
+def number(serial: int) -> IndividualNumber:
+    """A made-up number."""
+    body = f"{990_000_000_00 + serial:011d}"
+    return IndividualNumber(body + individual_check_digit(body))
+
+
+ASKED = [(number(serial), person(serial)) for serial in range(COUNT)]
+
+
+def copied(root: Path) -> Path:
+    """A copy of a vault's files as they are on the disk."""
+    copy = root / "cut"
+    copy.mkdir()
+    for path in root.glob("vault*"):
+        shutil.copy(path, copy / path.name)
+    return copy
+
+
+async def test_a_running_vault_takes_a_new_key_and_renews_page_by_page(tmp_path: Path) -> None:
+    """New rows have the new key at once, old ones after enough pages; nobody is lost."""
+    database, key_file = tmp_path / "vault.db", tmp_path / "vault.json"
+    vault = SqliteVault(database, key_file)
+    await vault.people_of(ASKED)
+    rotate(key_file)
+    assert await vault.refresh() == "2"
+    await vault.person_of(number(COUNT), person(COUNT))
+    assert old_rows(database, "2") == COUNT
+    left = []
+    while await vault.renew(10):
+        assert all([await vault.holds(whose, one) for one, whose in ASKED])
+        left.append(old_rows(database, "2"))
+    assert left == [15, 5, 0]
+    retire(key_file)
+    assert await vault.refresh() == "2"
+    assert [whose for _, whose in ASKED] == list(await vault.people_of(ASKED))
+    held = await vault.numbers_of([person(serial) for serial in range(COUNT)])
+    assert [one for one, _ in ASKED] == list(held)
+    await vault.close()
+
+
+@pytest.mark.parametrize("pages", [0, 1, 2, 3])
+async def test_a_power_cut_between_pages_loses_nobody(tmp_path: Path, pages: int) -> None:
+    """What the disk held after so many pages opens, finds everybody, and is renewed to the end."""
+    database, key_file = tmp_path / "vault.db", tmp_path / "vault.json"
+    vault = SqliteVault(database, key_file)
+    await vault.people_of(ASKED)
+    rotate(key_file)
+    await vault.refresh()
+    for _ in range(pages):
+        await vault.renew(10)
+    cut = copied(tmp_path)
+    await vault.close()
+    revived = SqliteVault(cut / "vault.db", cut / "vault.json")
+    found = [await revived.holds(whose, one) for one, whose in ASKED]
+    assert all(found)
+    while await revived.renew(10):
+        pass
+    assert old_rows(cut / "vault.db", "2") == 0
+    retire(cut / "vault.json")
+    await revived.close()
+    last = SqliteVault(cut / "vault.db", cut / "vault.json")
+    assert [whose for _, whose in ASKED] == list(await last.people_of(ASKED))
+    await last.close()
+
+
+async def test_a_row_nobody_can_read_keeps_its_key_from_being_forgotten(tmp_path: Path) -> None:
+    """A spoiled row stays counted as old, and the others are renewed all the same."""
+    database, key_file = tmp_path / "vault.db", tmp_path / "vault.json"
+    vault = SqliteVault(database, key_file)
+    await vault.people_of(ASKED)
+    await vault._line.run(
+        lambda line: line.execute(
+            "UPDATE numbers SET ciphertext = x'00' WHERE person_key = ?", (person(3),)
+        )
+    )
+    rotate(key_file)
+    await vault.refresh()
+    while await vault.renew(10):
+        pass
+    assert old_rows(database, "2") == 1
+    assert list(await vault.numbers_of([person(3), person(4)])) == [None, number(4)]
+    await vault.close()
+
+
+def test_a_retired_secret_is_gone_from_the_file(tmp_path: Path) -> None:
+    """After retirement the key file holds the bytes of the current secret alone."""
+    key_file = tmp_path / "vault.json"
+    old = load_keyring(key_file, may_make=True).secrets[0]
+    rotate(key_file)
+    kept = load_keyring(key_file, may_make=False).secrets
+    assert [secret.key_id for secret in kept] == ["2", "1"]
+    before = key_file.read_bytes()
+    retire(key_file)
+    after = key_file.read_bytes()
+    assert load_keyring(key_file, may_make=False).secrets == kept[:1]
+    assert len(after) < len(before)
+    assert repr(old.secret) not in repr(after)
+    assert not any(path.name.startswith(".vault") for path in tmp_path.iterdir())
+
+
+async def test_an_upload_goes_on_under_a_new_key(tmp_path: Path) -> None:
+    """Bytes before, while and after its frames are renewed read back whole, over a restart too."""
+    directory, key_file = tmp_path / "spool", tmp_path / "spool.json"
+    spool = FileSpool(directory, key_file)
+    expected = b""
+    for step in range(6):
+        data = bytes([65 + step]) * (100 + step)
+        await spool.append(UPLOAD, len(expected), data)
+        expected += data
+    rotate(key_file)
+    await spool.refresh()
+    secret = load_keyring(key_file, may_make=False).secrets[0]
+    assert old_uploads(directory, secret) == 1
+    await spool.renew(4)
+    await spool.append(UPLOAD, len(expected), b"after")
+    expected += b"after"
+    while await spool.renew(4):
+        pass
+    assert old_uploads(directory, secret) == 0
+    assert expected == await spool.read(UPLOAD, 0, 10_000)
+    retire(key_file)
+    await spool.refresh()
+    await spool.close()
+    again = FileSpool(directory, key_file)
+    assert expected == await again.read(UPLOAD, 0, 10_000)
+    await again.close()
+
+
+async def test_a_cut_copy_of_an_upload_is_begun_again(tmp_path: Path) -> None:
+    """A crash while frames are copied leaves the upload as it was; the copy is dropped."""
+    directory, key_file = tmp_path / "spool", tmp_path / "spool.json"
+    spool = FileSpool(directory, key_file)
+    for step in range(6):
+        await spool.append(UPLOAD, step * 10, b"0123456789")
+    rotate(key_file)
+    await spool.refresh()
+    await spool.renew(2)
+    assert list(directory.glob("*.renewing"))
+    again = FileSpool(directory, key_file)
+    assert not list(directory.glob("*.renewing"))
+    while await again.renew(2):
+        pass
+    assert await again.read(UPLOAD, 0, 100) == b"0123456789" * 6
+    assert old_uploads(directory, load_keyring(key_file, may_make=False).secrets[0]) == 0
+    await spool.close()
+    await again.close()
+
+
+async def test_a_frame_of_a_dropped_key_is_told_of(tmp_path: Path) -> None:
+    """Whoever retires a key that is still needed learns it: nothing wrong is read."""
+    directory, key_file = tmp_path / "spool", tmp_path / "spool.json"
+    spool = FileSpool(directory, key_file)
+    await spool.append(UPLOAD, 0, b"0123456789")
+    await spool.append(UPLOAD, 10, b"0123456789")
+    rotate(key_file)
+    retire(key_file)
+    await spool.refresh()
+    with pytest.raises(SpoolBroken):
+        await spool.read(UPLOAD, 0, 20)
+    await spool.close()
+
+
+def test_keys_in_use_are_remembered(tmp_path: Path) -> None:
+    """What a writer said is what is read; nothing was said at first."""
+    path = tmp_path / "in-use.json"
+    assert in_use(path) == {}
+    say_in_use(path, {"vault": "2", "spool": "1"})
+    assert in_use(path) == {"vault": "2", "spool": "1"}
