@@ -148,6 +148,12 @@ def is_searchable(items: FiveItems) -> bool:
     return bool(items.name and items.name_kana and items.address) and items.sex is not Sex.UNSET
 
 
+def can_be_searched(covers: Sequence[Coverage]) -> bool:
+    """Whether an enrollee of these covers may be looked for: one holds, and all items are there."""
+    is_alive = any(cover.state is not CoverState.CANCELLED for cover in covers)
+    return is_alive and is_searchable(five_items_of(covers))
+
+
 def may_be_swapped(one: FiveItems, other: FiveItems, mismatches: Collection[str]) -> bool:
     """
     Whether what a register said of one enrollee fits the other's items having its number.

@@ -17,6 +17,8 @@ from gateway.store.port import CheckState, NumberCheck, UploadKey
 
 WAITING: Final = frozenset({CheckState.RECEIVED, CheckState.WANTED})
 """States in which the register is still to be asked."""
+UNTOLD: Final = frozenset({CheckState.WANTED, CheckState.NOT_FOUND})
+"""States of a number nobody told."""
 
 
 @dataclass(slots=True)
@@ -53,6 +55,11 @@ class WorkedEnrollee:
             return True
         is_told_so = self.told is not None and bool(self.told.mismatches)
         return is_told_so and not self.is_medical_stopped
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether a cover of it was not cancelled."""
+        return any(cover.state is not CoverState.CANCELLED for cover in self.covers)
 
     @property
     def is_medical_stopped(self) -> bool:
