@@ -108,8 +108,16 @@ class ResidentRules(Struct, frozen=True):
     is_number_searched: bool = False
 
 
-def mismatches_of(finding: Finding, rules: ResidentRules) -> tuple[Mismatch, ...]:
-    """Give what the register and the insurer disagree about, in a fixed order; empty if nothing."""
+def mismatches_of(
+    finding: Finding, rules: ResidentRules, before: Collection[str] = ()
+) -> tuple[Mismatch, ...]:
+    """
+    Give what the register and the insurer disagree about, in a fixed order; empty if nothing.
+
+    Args:
+        before: What the same number's last answer came to. A swapped number stays so until the
+            register agrees with it.
+    """
     if not finding.is_known:
         return (Mismatch.NUMBER_UNKNOWN,)
     is_address = finding.is_address_different and rules.is_address_compared
@@ -122,7 +130,8 @@ def mismatches_of(finding: Finding, rules: ResidentRules) -> tuple[Mismatch, ...
         (Mismatch.NAME_AND_ADDRESS, is_address and is_either and not is_name),
         (Mismatch.ADDRESS, is_address and (is_name or not is_either)),
     )
-    return tuple(mismatch for mismatch, is_so in found if is_so)
+    said = tuple(mismatch for mismatch, is_so in found if is_so)
+    return (*said, Mismatch.SWAPPED) if said and Mismatch.SWAPPED in before else said
 
 
 def effect_of(

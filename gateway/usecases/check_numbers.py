@@ -247,7 +247,7 @@ class NumberChecker:
             return None
         mismatches: tuple[Mismatch, ...] = (Mismatch.NUMBER_UNREADABLE,)
         if one.finding is not None:
-            mismatches = mismatches_of(one.finding, self._rules)
+            mismatches = mismatches_of(one.finding, self._rules, one.check.mismatches)
         effect = effect_of(mismatches, self._rules, is_found=one.check.is_found)
         said = tuple(mismatch.value for mismatch in mismatches)
         answered = replace(one.check, checked_time=one.at, mismatches=said)

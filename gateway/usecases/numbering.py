@@ -16,7 +16,7 @@ from msgspec import structs
 from gateway.domain.coverage import Coverage, CoverState
 from gateway.domain.identifiers import EnrolleeKey, LookupKey, PersonKey
 from gateway.domain.period import Instant
-from gateway.domain.residents import can_be_searched, compared_cover, five_items_of
+from gateway.domain.residents import Mismatch, can_be_searched, compared_cover, five_items_of
 from gateway.store.port import CheckState, NewVersion, NumberCheck, UploadKey
 from gateway.usecases.context import NewKey
 from gateway.usecases.enrollees import UNTOLD, WAITING, WorkedEnrollee, row_of
@@ -90,7 +90,7 @@ class Numbering:
     def await_check(self, enrollee_key: EnrolleeKey, person_key: PersonKey) -> None:
         """Remember that an enrollee's number, which is a person's, waits for the register."""
         enrollee = self._enrollees[enrollee_key]
-        self._wait(enrollee, person_key, *enrollee.numbered_at)
+        self._wait(enrollee, person_key, *enrollee.numbered_at, is_told=True)
 
     def suspend(self, enrollee_key: EnrolleeKey) -> None:
         """Put an enrollee's covers out of sight until the insurer corrects them (閲覧停止)."""
@@ -246,9 +246,15 @@ class Numbering:
         upload_key: UploadKey,
         line_number: int,
         state: CheckState = CheckState.RECEIVED,
+        *,
+        is_told: bool = False,
     ) -> None:
+        """Put a check; what the last one said differs is carried along until the next answer."""
         told = enrollee.told
         is_same = told is not None and told.person_key == person_key
+        differs = () if told is None else told.mismatches
+        if not is_same:
+            differs = tuple(one for one in differs if one != Mismatch.SWAPPED)
         self._put_check(
             enrollee,
             NumberCheck(
@@ -259,8 +265,8 @@ class Numbering:
                 upload_key,
                 line_number,
                 state,
-                mismatches=() if told is None else told.mismatches,
-                is_found=told is not None and told.is_found and is_same,
+                mismatches=differs,
+                is_found=told is not None and told.is_found and is_same and not is_told,
             ),
         )
 
