@@ -108,7 +108,7 @@ def institution_code_of(root: Path) -> str:
 
 @asynccontextmanager
 async def running_sandbox(
-    root: Path, *, port: int, people: int, seed: int
+    root: Path, *, port: int, people: int, seed: int, metrics_port: int | None = None
 ) -> AsyncIterator[tuple[Sandbox, Gateway]]:
     """
     Run a sandbox until the block ends; test persons are registered when it begins.
@@ -121,12 +121,16 @@ async def running_sandbox(
         people: How many people besides the test persons to register.
 
         seed: The same seed gives the same people.
+
+        metrics_port: Where the writer shows its metrics; None shows none.
     """
     sandbox = Sandbox(root.resolve())  # noqa: ASYNC240  once, before anything runs
     sandbox.description.unlink(missing_ok=True)
     files, residents = await asyncio.to_thread(_files, people, seed)
     register = RegisterPlace.at(sandbox.root / "register")
-    _prepare(sandbox, sorted(files), port, register)
+    _prepare(sandbox, sorted(files))
+    toml = _gateway_toml(port, register.address, metrics_port)
+    write_file(sandbox.gateway_config, toml)
     register.prepare(sandbox.party("register"), residents)
     settings = load_settings(sandbox.gateway_config)
     async with register.running(), running(settings, sandbox.gateway_config) as gateway:
@@ -175,14 +179,13 @@ async def _until_checked(database: Path) -> None:
         await store.close()
 
 
-def _prepare(sandbox: Sandbox, insurers: Iterable[str], port: int, register: RegisterPlace) -> None:
-    """Issue what is missing of the certificates, and write the gateway's settings."""
+def _prepare(sandbox: Sandbox, insurers: Iterable[str]) -> None:
+    """Make the folders, and issue what is missing of the certificates."""
     sandbox.root.mkdir(parents=True, exist_ok=True)
     sandbox.data.make()
     issue_all(sandbox.certificates, INSTITUTION_CODE, insurers)
     for folder in ("req", "res", "face", "work"):
         (sandbox.folders / folder).mkdir(parents=True, exist_ok=True)
-    write_file(sandbox.gateway_config, _gateway_toml(port, register.address))
 
 
 async def _register(
@@ -220,7 +223,8 @@ def _described(sandbox: Sandbox, gateway: Gateway, insurers: Iterable[str]) -> d
     }
 
 
-def _gateway_toml(port: int, register: str) -> str:
+def _gateway_toml(port: int, register: str, metrics_port: int | None) -> str:
+    metrics = "" if metrics_port is None else f"\n[metrics]\nport = {metrics_port}\n"
     return f"""\
 # Written by `onshi sandbox`. Paths are relative to this file.
 data_dir = "data"
@@ -243,7 +247,7 @@ address = "{register}"
 certificate = "certs/operator/certificate.pem"
 key = "certs/operator/key.pem"
 ca = "certs/ca.pem"
-"""
+{metrics}"""
 
 
 def _bridge_toml(address: str) -> str:
