@@ -14,18 +14,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from gateway.app.sandbox import Sandbox
-from loadtests.number_month import Month, live
+from gateway.store.keyring import load_keyring
+from loadtests.number_month import RETIRED_DAY, Month, live
 from loadtests.number_patterns import FORMS, Numbers
 from loadtests.number_places import PLANTED_KINDS, Heard, Places, planted, port_free
 from simulators.catalogue import ON, catalogue
@@ -107,13 +109,20 @@ def started(
     return process
 
 
-def judged(month: Month) -> bool:
-    """Search everything and print the figures; whether nothing was found."""
+def judged(month: Month, *, is_short: bool) -> bool:
+    """
+    Search everything and print the figures; whether nothing was found.
+
+    Args:
+        is_short: Whether the month was too short for everything to happen in it.
+    """
     heard = month.places.heard
     print(
         f"{month.calls} calls, {len(heard.refusals)} texts of refusals, "
-        f"{month.kills} writers killed, {len(heard.metrics)} metrics pages"
+        f"{len(heard.metrics)} metrics pages"
     )
+    events = happened(month)
+    print("happened: " + ", ".join(f"{count} {name}" for name, count in events.items()))
     search, kinds, size = searched(month.numbers, month.places)
     print("searched: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())))
     leaks = search.leaks()
@@ -121,7 +130,25 @@ def judged(month: Month) -> bool:
         f"{len(month.numbers)} numbers in {len(FORMS)} forms, {sum(kinds.values())} contents, "
         f"{size / 1e6:.1f} MB: found {sum(leaks.values())} {dict(leaks)}"
     )
-    return not leaks
+    return not leaks and (is_short or all(events.values()))
+
+
+def happened(month: Month) -> dict[str, int]:
+    """How often each thing the month is for happened; a search of an idle month shows nothing."""
+    data = month.places.data
+    counts = {
+        "checks": "SELECT count(*) FROM number_checks",
+        "linked": "SELECT count(*) FROM number_checks WHERE linked_time IS NOT NULL",
+        "suspended": "SELECT count(*) FROM number_checks WHERE state = 3",
+        "numbers found": "SELECT count(*) FROM number_checks WHERE is_found",
+        "swaps": "SELECT count(*) FROM number_checks WHERE mismatches LIKE '%SWAPPED'",
+        "lines refused": "SELECT count(*) FROM refused_lines",
+    }
+    with closing(sqlite3.connect(f"{data.database.as_uri()}?mode=ro", uri=True)) as connection:
+        found = {name: connection.execute(sql).fetchone()[0] for name, sql in counts.items()}
+    keys = [int(secret.key_id) for secret in load_keyring(data.vault_keys, may_make=False).secrets]
+    found |= {"keys put in": max(keys) - 1, "keys retired": min(keys) - 1}
+    return found | {"writers killed": month.kills}
 
 
 def lived_through(scratch: Path, people: int, days: int, seed: int) -> bool:
@@ -134,7 +161,7 @@ def lived_through(scratch: Path, people: int, days: int, seed: int) -> bool:
         try:
             month = asyncio.run(live(places, days, seed, process.pid, metrics_port))
             month.numbers |= issued_at_start(people, seed)
-            return judged(month)
+            return judged(month, is_short=days <= RETIRED_DAY)
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(STOP_S_MAX)

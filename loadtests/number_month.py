@@ -94,16 +94,16 @@ class Month:
         today = tokyo_day(_now(self.places.root))
         serial = FIRST_SERIAL + day * PEOPLE_A_DAY
         stories = [job_change(serial + place, today) for place in range(PEOPLE_A_DAY)]
-        rows = [self._row(place, story, stories) for place, story in enumerate(stories)]
+        filed = {"employer_code": f"E-{day % WEEK_DAYS}", "filed_date": today.isoformat()}
+        rows = [self._row(place, story, stories) | filed for place, story in enumerate(stories)]
         numbers = [story.person.individual_number for story in stories]
         self.numbers |= {*numbers, *map(spoiled, numbers)}
         await self._reside(stories, rows)
         before, losses = [s.before for s in stories], [s.loss for s in stories]
         await self.say(upload(self.old, f"leaks-before-{day}", lines_of(before)))
         await self.say(upload(self.old, f"leaks-losses-{day}", lines_of(losses)))
-        filed, single = rows[BY_FILE:], rows[:BY_FILE]
-        await self.say(upload(self.new, f"leaks-new-{day}", lines_of(filed, "cp932")))
-        for place, row in enumerate(single):
+        await self.say(upload(self.new, f"leaks-new-{day}", lines_of(rows[BY_FILE:], "cp932")))
+        for place, row in enumerate(rows[:BY_FILE]):
             await self.say(register(self.new, f"leaks-new-{day}-{place}", row))
         for place, story in enumerate(stories):
             await self._mishaps(f"leaks-{day}-{place}", place, story)
