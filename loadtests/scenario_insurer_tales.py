@@ -12,7 +12,6 @@ from google.type.date_pb2 import Date
 
 from gateway.app.ask import refused
 from gateway.domain.card import HolderCheck
-from gateway.domain.individual_number import individual_check_digit
 from gateway.v1 import inquiry_pb2 as pb
 from gateway.v1.coverage_pb2 import ListOverlapsRequest, RegisterIndividualNumberRequest
 from gateway.v1.coverage_pb2_grpc import CoverageServiceStub
@@ -26,6 +25,7 @@ from simulators.channel import secure_channel
 from simulators.clinic import ask
 from simulators.insurer import upload
 from simulators.people import Card, lines_of
+from simulators.population import MADE_UP_PREFIX
 from simulators.reader import PortalVisitor
 
 if TYPE_CHECKING:
@@ -34,14 +34,10 @@ if TYPE_CHECKING:
     from gateway.v1.inquiry_pb2_grpc import InquiryServiceAsyncStub
 
 OVERLAPPING: Final = "overlap"
-TWELVE_DIGITS: Final = re.compile(r"(?<![0-9A-Za-z])\d{12}(?![0-9A-Za-z])")
+ANY_NUMBER: Final = re.compile(rf"(?<![0-9A-Za-z]){MADE_UP_PREFIX}\d{{9}}(?![0-9A-Za-z])")
+"""Anybody's My Number in the simulation."""
 NONE: Final = 0
 """What is noted as the validity where no eligibility was asked."""
-
-
-def is_individual(digits: str) -> bool:
-    """Whether twelve digits would be taken for a My Number."""
-    return digits[-1] == individual_check_digit(digits[:-1])
 
 
 async def inquiry(tale: Tale) -> None:
@@ -121,8 +117,7 @@ async def my_number_kept(tale: Tale) -> None:
         said = {route: str(answer) for route, answer in answers.items()}
         said["folder"] = str((await place.by_folder(asked)).items)
         for route, text in said.items():
-            found = [digits for digits in TWELVE_DIGITS.findall(text) if is_individual(digits)]
-            seen = number in text or bool(found)
+            seen = number in text or ANY_NUMBER.search(text) is not None
             _note(tale, "number in the answer", route, str(seen), "False")
         told = RegisterIndividualNumberRequest(
             request_id="r002-18",
