@@ -21,6 +21,7 @@ from gateway.app.clock import SandboxClock
 from gateway.app.sandbox import INSTITUTION_CODE, Sandbox, read_description, running_sandbox
 from gateway.app.visits import put_answer
 from gateway.domain.card import HolderCheck
+from gateway.v1.card_pb2 import CertificateState
 from gateway.v1.coverage_pb2 import GetIndividualNumberStagesRequest, UploadReport
 from gateway.v1.coverage_pb2_grpc import CoverageServiceStub
 from gateway.v1.eligibility_pb2_grpc import EligibilityServiceStub
@@ -66,11 +67,12 @@ class Seen:
 
 
 class CardSeen(NamedTuple):
-    """What one visit gave: on the wire, in the face folder, and which rule decided."""
+    """What one visit gave: on the wire, in the face folder, which rule decided, and the card's."""
 
     wire: Seen
     face: Seen
     reason: str
+    certificate: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,7 @@ class Place:
             seen_by_wire(int(said.validity), said.coverages),
             seen_by_file(read.validity or 0, read.coverages),
             said.reason,
+            CertificateState.Name(answer.certificate_state).removeprefix("CERTIFICATE_STATE_"),
         )
 
     async def card_of(self, person_id: str) -> SimulatedCard:
@@ -273,7 +276,10 @@ class Place:
 async def running_place(root: Path) -> AsyncIterator[Place]:
     """Run a sandbox with the named test persons until the block ends."""
     async with (
-        running_sandbox(root, port=0, people=0, seed=1) as (sandbox, gateway),
+        running_sandbox(root, port=0, people=0, seed=1, is_number_searched=True) as (
+            sandbox,
+            gateway,
+        ),
         secure_channel(gateway.address, **sandbox.party("institution")) as clinic,
     ):
         yield Place(sandbox, gateway.address, clinic)

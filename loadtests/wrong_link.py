@@ -202,7 +202,7 @@ def explained(name: str, answer: ConfirmEligibilityResponse) -> str:
 async def run(root: Path) -> bool:
     """Play it in a sandbox and judge; print what came of it."""
     async with (
-        running_sandbox(root, port=0, people=0, seed=1) as (sandbox, _),
+        running_sandbox(root, port=0, people=0, seed=1, is_number_searched=True) as (sandbox, _),
         opened(sandbox) as desks,
     ):
         answers, listed = await play(desks, tokyo_day(real_clock()))

@@ -108,7 +108,7 @@ def institution_code_of(root: Path) -> str:
 
 @asynccontextmanager
 async def running_sandbox(
-    root: Path, *, port: int, people: int, seed: int
+    root: Path, *, port: int, people: int, seed: int, is_number_searched: bool = False
 ) -> AsyncIterator[tuple[Sandbox, Gateway]]:
     """
     Run a sandbox until the block ends; test persons are registered when it begins.
@@ -121,12 +121,15 @@ async def running_sandbox(
         people: How many people besides the test persons to register.
 
         seed: The same seed gives the same people.
+
+        is_number_searched: Whether the register is asked for numbers nobody told.
     """
     sandbox = Sandbox(root.resolve())  # noqa: ASYNC240  once, before anything runs
     sandbox.description.unlink(missing_ok=True)
     files, residents = await asyncio.to_thread(_files, people, seed)
     register = RegisterPlace.at(sandbox.root / "register")
-    _prepare(sandbox, sorted(files), port, register)
+    said = _gateway_toml(port, register.address, is_number_searched=is_number_searched)
+    _prepare(sandbox, sorted(files), said)
     register.prepare(sandbox.party("register"), residents)
     settings = load_settings(sandbox.gateway_config)
     async with register.running(), running(settings, sandbox.gateway_config) as gateway:
@@ -175,14 +178,14 @@ async def _until_checked(database: Path) -> None:
         await store.close()
 
 
-def _prepare(sandbox: Sandbox, insurers: Iterable[str], port: int, register: RegisterPlace) -> None:
+def _prepare(sandbox: Sandbox, insurers: Iterable[str], gateway_toml: str) -> None:
     """Issue what is missing of the certificates, and write the gateway's settings."""
     sandbox.root.mkdir(parents=True, exist_ok=True)
     sandbox.data.make()
     issue_all(sandbox.certificates, INSTITUTION_CODE, insurers)
     for folder in ("req", "res", "face", "work"):
         (sandbox.folders / folder).mkdir(parents=True, exist_ok=True)
-    write_file(sandbox.gateway_config, _gateway_toml(port, register.address))
+    write_file(sandbox.gateway_config, gateway_toml)
 
 
 async def _register(
@@ -220,7 +223,7 @@ def _described(sandbox: Sandbox, gateway: Gateway, insurers: Iterable[str]) -> d
     }
 
 
-def _gateway_toml(port: int, register: str) -> str:
+def _gateway_toml(port: int, register: str, *, is_number_searched: bool) -> str:
     return f"""\
 # Written by `onshi sandbox`. Paths are relative to this file.
 data_dir = "data"
@@ -238,6 +241,7 @@ revocation_list = "register/user-authentication/revoked.pem"
 
 [resident_register]
 address = "{register}"
+is_number_searched = {str(is_number_searched).lower()}
 
 [resident_register.tls]
 certificate = "certs/operator/certificate.pem"
