@@ -28,7 +28,7 @@ from gateway.config import Settings, load_settings
 from gateway.edges.rpc.card import CardReaderService
 from gateway.edges.rpc.convert import sheet
 from gateway.edges.rpc.eligibility import EligibilityService
-from gateway.edges.rpc.explanation import ExplanationService
+from gateway.edges.rpc.explanation import CardExplanationService, ExplanationService
 from gateway.edges.rpc.forwarding import COVERAGE, INQUIRY, LAG, PERSON, Forwarded
 from gateway.edges.rpc.identity import CertificateIdentity
 from gateway.edges.rpc.server import Bounds, Front, build_server
@@ -92,6 +92,9 @@ class Worker:
             cards = cards_of(settings, self._watched.authorities)
             visits = CardReaderService(self._store, door, cards, rules, lookup_limits)
             methods += visits.methods()
+            methods += CardExplanationService(
+                self._store, door, cards, rules, explain_limits
+            ).methods()
         if self._watched.authorities is not None and settings.resident_register is not None:
             methods += Forwarded(self._portal, PERSON).methods()
         self.server = build_server(

@@ -197,7 +197,7 @@ async def test_onshi_why_tells_what_an_answer_rests_on(place: Place) -> None:
         "VERSION_KIND_ACQUIRED",
         "VERSION_KIND_LOST",
     }
-    assert "Nothing was registered." in await shown(place, "--known-at", "2026-01-01T00:00")
+    assert "There is nothing to tell of." in await shown(place, "--known-at", "2026-01-01T00:00")
 
 
 async def test_scenario_28_link_down(place: Place) -> None:
