@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from itertools import pairwise
-from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from gateway.domain.compact import CompactHistory, compact
 from gateway.domain.coverage import Coverage, CoverState, Enrolment, VersionRef
@@ -26,7 +25,7 @@ from gateway.domain.eligibility import (
     Rules,
     confirm,
 )
-from gateway.domain.errors import InvalidInput
+from gateway.domain.explanation_replay import replayed
 from gateway.domain.explanation_words import (
     Words,
     sentence_about_link,
@@ -34,7 +33,7 @@ from gateway.domain.explanation_words import (
     words_of,
 )
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, PersonKey
-from gateway.domain.period import Instant, Period, tokyo_day
+from gateway.domain.period import Instant, tokyo_day
 from gateway.domain.projection import history_of
 
 
@@ -389,29 +388,8 @@ def _belief_without(
     place = said.index(left_out)
     if place == 0:
         return None
-    replayed = _replayed([version.coverage for version in said], place)
-    if replayed is None:
+    other = replayed([version.coverage for version in said], place)
+    if other is None:
         return None
-    covers[left_out.cover] = replayed
+    covers[left_out.cover] = other
     return _Belief(covers, belief.people)
-
-
-def _replayed(said: Sequence[Coverage], left_out: int) -> Coverage | None:
-    """The cover with what each version but one changed; None where its days contradict."""
-    items = _items(said[0])
-    for place, (before, after) in enumerate(pairwise(said), start=1):
-        if place != left_out:
-            old = _items(before)
-            items |= {name: new for name, new in _items(after).items() if new != old[name]}
-    try:
-        period = Period(items.pop("start"), items.pop("end"))
-    except InvalidInput:
-        return None
-    return Coverage(**items, period=period)
-
-
-def _items(cover: Coverage) -> dict[str, Any]:
-    """The items of a cover by name, the two days of its period apart."""
-    items = structs.asdict(cover)
-    period: Period = items.pop("period")
-    return items | {"start": period.start, "end": period.end}

@@ -169,13 +169,17 @@ async def test_requirement_r003_27_number_registered_later(place: Place) -> None
     await played(place, persons.number_registered_later)
 
 
-async def shown(place: Place, *options: str) -> str:
-    """What `onshi why` prints about the person whose job changed."""
-    question = ("--insurer", "06990014", "--symbol", "12-34", "--number", "8001", "--branch", "01")
-    command = ("-m", "gateway", "why", "--dir", str(place.sandbox.root), *question)
-    born = ("--birth-date", "1992-10-31", "--on", "2026-04-15")
+JOB_CHANGED = (
+    *("--insurer", "06990014", "--symbol", "12-34", "--number", "8001", "--branch", "01"),
+    *("--birth-date", "1992-10-31"),
+)
+
+
+async def shown(place: Place, *options: str, question: tuple[str, ...] = JOB_CHANGED) -> str:
+    """What `onshi why` prints; about the person whose job changed if nothing else is said."""
+    command = ("-m", "gateway", "why", "--dir", str(place.sandbox.root), "--on", "2026-04-15")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *command, *born, *options, stdout=asyncio.subprocess.PIPE
+        sys.executable, *command, *question, *options, stdout=asyncio.subprocess.PIPE
     )
     told, _ = await process.communicate()
     assert process.returncode == 0
@@ -198,6 +202,13 @@ async def test_onshi_why_tells_what_an_answer_rests_on(place: Place) -> None:
         "VERSION_KIND_LOST",
     }
     assert "There is nothing to tell of." in await shown(place, "--known-at", "2026-01-01T00:00")
+
+
+async def test_onshi_why_reads_a_card(place: Place) -> None:
+    """By card the newest cover answers, and what it rests on is told with upload and line."""
+    told = await shown(place, question=("--person", "job-changed"))
+    assert "1  valid" in told
+    assert re.search(r"invalid, had the acquisition recorded .* \(01990019, \S+ : \d+\)", told)
 
 
 async def test_scenario_28_link_down(place: Place) -> None:
