@@ -4,9 +4,10 @@ A wrong link made, viewed, detected, suspended and repaired, between real proces
 The register's planted fault takes three items for five: an enrollee without a My Number is linked
 to another resident of the same kana, birth date and sex. A clinic looks by that resident's card
 and is shown the enrollee's cover. The full check then disagrees and hides it; the insurer tells the
-right number. Whoever looked meanwhile must be on the insurer's list, and nobody else. A list that
-lacks the viewing, one that names a look nobody was shown anything by, and a wrong answer must be
-noticed first.
+right number. Whoever looked meanwhile must be on the insurer's list, and nobody else, and the
+explanation of the answer must tell of the wrong link before and after. A list that lacks the
+viewing, one that names a look nobody was shown anything by, a wrong answer and an explanation
+without the link must be noticed first.
 
     python -m loadtests.wrong_link
 """
@@ -33,7 +34,12 @@ from gateway.domain.period import tokyo_day
 from gateway.v1 import coverage_pb2, types_pb2
 from gateway.v1 import resident_register_pb2 as register_pb2
 from gateway.v1.coverage_pb2_grpc import CoverageServiceStub
-from gateway.v1.eligibility_pb2 import ConfirmEligibilityResponse
+from gateway.v1.eligibility_pb2 import (
+    ConfirmEligibilityRequest,
+    ConfirmEligibilityResponse,
+    ExplainEligibilityRequest,
+    ExplainEligibilityResponse,
+)
 from gateway.v1.eligibility_pb2_grpc import EligibilityServiceStub
 from gateway.v1.resident_register_pb2_grpc import ResidentRegisterSimulationServiceStub
 from simulators.channel import secure_channel
@@ -59,6 +65,14 @@ EXPECTED: Final = {
     "repaired, by the right card": VALID,
     "repaired, by number": VALID,
 }
+
+
+WHYS: Final = {
+    "viewed": ((1, 2), ()),
+    "suspended": ((1, 2), ("valid, had the suspension",)),
+    "repaired": ((1, 2, 3, 4), ("no such cover, had the restoration",)),
+}
+"""When it was explained: whom the enrollee was linked to, in order, and what is claimed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +154,32 @@ async def by_card(desks: Desks, name: str, today: date) -> ConfirmEligibilityRes
     return answer.confirmation
 
 
+async def why(desks: Desks, story: Story, today: date) -> ExplainEligibilityResponse:
+    """Have the answer by number explained, which is a look too."""
+    born = story.person.birth_date
+    question = ConfirmEligibilityRequest(
+        insured_id=types_pb2.InsuredId(**story.new.card.cells()),
+        birth_date=Date(year=born.year, month=born.month, day=born.day),
+        confirmation_date=Date(year=today.year, month=today.month, day=today.day),
+    )
+    explained: ExplainEligibilityResponse = await desks.clinic.ExplainEligibility(
+        ExplainEligibilityRequest(question=question)
+    )
+    return explained
+
+
+def wrongly_explained(whys: Mapping[str, ExplainEligibilityResponse]) -> list[str]:
+    """What is wrong with the explanations."""
+    found = []
+    for when, (people, claims) in WHYS.items():
+        said = whys[when]
+        sentences = [one.sentence_en.partition(" recorded")[0] for one in said.counter_facts]
+        linked = [one.person_ordinal for one in said.links]
+        if (tuple(linked), tuple(sentences)) != (people, claims):
+            found.append(f"why, {when}: linked to {linked}, claims {sentences}")
+    return found
+
+
 def problems(
     answers: Mapping[str, ConfirmEligibilityResponse],
     listed: Sequence[str],
@@ -156,11 +196,14 @@ def problems(
     return found
 
 
-async def play(desks: Desks, today: date) -> tuple[dict[str, Any], list[str]]:
-    """Make the wrong link, look, detect, repair; give the answers and the looks listed."""
+async def play(
+    desks: Desks, today: date
+) -> tuple[dict[str, Any], dict[str, ExplainEligibilityResponse], list[str]]:
+    """Make the wrong link, look, detect, repair; give answers, explanations and looks listed."""
     story = job_change(SERIAL, today)
     card, born = story.new.card, story.person.birth_date
     answers: dict[str, Any] = {}
+    whys: dict[str, ExplainEligibilityResponse] = {}
 
     async def look(when: str, name: str = "") -> None:
         answers[when] = await (
@@ -175,12 +218,14 @@ async def play(desks: Desks, today: date) -> tuple[dict[str, Any], list[str]]:
     assert await settled(desks, story, coverage_pb2.NUMBER_STATE_LINKED)
     await look("viewed by the wrong card", "wrong-link-other")
     await look("viewed by number")
+    whys["viewed"] = await why(desks, story, today)
     await desks.register.SetConditions(register_pb2.SetConditionsRequest())
     waiting = await recheck_numbers(desks.insurer, "wrong-link-recheck")
     assert await settled(desks, story, coverage_pb2.NUMBER_STATE_SUSPENDED)
     print(f"full check: {waiting} numbers of the insurer asked about again")
     await look("suspended, by the wrong card", "wrong-link-other")
     await look("suspended, by number")
+    whys["suspended"] = await why(desks, story, today)
     await resident(desks, "wrong-link-right", story, is_right=True)
     number = story.person.individual_number
     await register_number(
@@ -191,7 +236,8 @@ async def play(desks: Desks, today: date) -> tuple[dict[str, Any], list[str]]:
     await look("repaired, by the wrong card", "wrong-link-other")
     await look("repaired, by the right card", "wrong-link-right")
     await look("repaired, by number")
-    return answers, [one.access_record_id for one in looks]
+    whys["repaired"] = await why(desks, story, today)
+    return answers, whys, [one.access_record_id for one in looks]
 
 
 def explained(name: str, answer: ConfirmEligibilityResponse) -> str:
@@ -205,22 +251,28 @@ async def run(root: Path) -> bool:
         running_sandbox(root, port=0, people=0, seed=1, is_number_searched=True) as (sandbox, _),
         opened(sandbox) as desks,
     ):
-        answers, listed = await play(desks, tokyo_day(real_clock()))
+        answers, whys, listed = await play(desks, tokyo_day(real_clock()))
     viewings = [
         answers[name].access_record_id for name in ("viewed by the wrong card", "viewed by number")
     ]
+    viewings.append(whys["viewed"].access_record_id)
     unseen = answers["suspended, by the wrong card"].access_record_id
     mixed = {**answers, "suspended, by number": answers["viewed by number"]}
     planted = {
         "a viewing left out": problems(answers, listed[1:], viewings),
         "a look that showed nothing": problems(answers, [*listed, unseen], viewings),
         "an answer after suspension": problems(mixed, listed, viewings),
+        "an explanation without the link": wrongly_explained({**whys, "viewed": whys["repaired"]}),
     }
     for name, noticed in planted.items():
         print(f"planted: {name} {'found' if noticed else 'NOT FOUND'}")
     for name, answer in answers.items():
         print(explained(name, answer))
-    found = problems(answers, listed, viewings)
+    for name, said in whys.items():
+        links = [f"person {one.person_ordinal}" for one in said.links if one.is_numbered]
+        claims = [one.sentence_en for one in said.counter_facts]
+        print(f"why, {name}: linked by My Number to {links}, {claims}")
+    found = problems(answers, listed, viewings) + wrongly_explained(whys)
     print(f"viewings while the link was wrong {len(viewings)}, listed {len(listed)}, bad {found}")
     return all(planted.values()) and not found
 

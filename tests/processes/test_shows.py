@@ -70,6 +70,14 @@ def test_no_told_number_is_lost_when_the_writer_is_killed() -> None:
     assert "lost or wrong 0" in run("loadtests.number_kills", "--rounds", "3", "--seed", "3")
 
 
+def test_a_wrong_link_is_found_repaired_and_explained() -> None:
+    """Who had looked through it is listed, and `why` tells of it before and after."""
+    shown = run("loadtests.wrong_link")
+
+    assert "NOT FOUND" not in shown
+    assert "bad []" in shown
+
+
 def test_who_may_not_ask_is_refused() -> None:
     """No certificate, a foreign CA, a wrong role, another's number."""
     assert "EXPECTED" not in run("loadtests.refusals")
