@@ -18,7 +18,7 @@ from gateway.v1.coverage_pb2_grpc import CoverageServiceStub
 from gateway.v1.eligibility_pb2_grpc import EligibilityServiceStub
 from gateway.v1.inquiry_pb2_grpc import InquiryServiceStub
 from gateway.v1.types_pb2 import InsuredId
-from loadtests.scenario_place import Asked, Seen
+from loadtests.scenario_place import Asked
 from loadtests.scenario_tales import Tale, moved_to, valid
 from simulators.catalogue import NATIONAL, OTHER_SOCIETY, SOCIETY
 from simulators.channel import secure_channel
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 OVERLAPPING: Final = "overlap"
 ANY_NUMBER: Final = re.compile(rf"(?<![0-9A-Za-z]){MADE_UP_PREFIX}\d{{9}}(?![0-9A-Za-z])")
 """Anybody's My Number in the simulation."""
-NONE: Final = 0
-"""What is noted as the validity where no eligibility was asked."""
 
 
 async def inquiry(tale: Tale) -> None:
@@ -57,29 +55,29 @@ async def inquiry(tale: Tale) -> None:
         request = pb.SendInquiryRequest(request_id="inquiry-1", question=question)
         sent = await stub.SendInquiry(request)
         again = await stub.SendInquiry(request)
-    _note(tale, "sent twice", "insurer", again.inquiry_id, sent.inquiry_id)
+    tale.says("sent twice", "insurer", again.inquiry_id, sent.inquiry_id)
     answer = pb.AnswerInquiryRequest(
         inquiry_id=sent.inquiry_id, reply=pb.InquiryReply(verdict=pb.INQUIRY_VERDICT_YES)
     )
     async with place.channel_of(OTHER_SOCIETY.number) as channel:
         third: InquiryServiceAsyncStub = InquiryServiceStub(channel)
         reason = await _reason(third.AnswerInquiry(answer))
-        _note(tale, "answered by a third", "insurer", reason, "INQUIRY_UNKNOWN")
+        tale.says("answered by a third", "insurer", reason, "INQUIRY_UNKNOWN")
     async with place.channel_of(SOCIETY.number) as channel:
         other: InquiryServiceAsyncStub = InquiryServiceStub(channel)
         received = pb.ListInquiriesRequest(direction=pb.INQUIRY_DIRECTION_RECEIVED)
         (seen,) = (await other.ListInquiries(received)).inquiries
-        _note(tale, "received", "insurer", seen.inquiry_id, sent.inquiry_id)
+        tale.says("received", "insurer", seen.inquiry_id, sent.inquiry_id)
         done = await other.AnswerInquiry(answer)
-        _note(tale, "answered", "insurer", done.inquiry_id, sent.inquiry_id)
+        tale.says("answered", "insurer", done.inquiry_id, sent.inquiry_id)
         answer.reply.verdict = pb.INQUIRY_VERDICT_NO
         reason = await _reason(other.AnswerInquiry(answer))
-        _note(tale, "answered otherwise", "insurer", reason, "INQUIRY_ANSWERED")
+        tale.says("answered otherwise", "insurer", reason, "INQUIRY_ANSWERED")
     await tale.asks("the person meanwhile", asked, valid(), valid())
     details = await _details_seen_by(tale)
     for word in ("ASKED", "ANSWERED"):
         name = f"{word} {sent.inquiry_id}"
-        _note(tale, f"record {word.lower()}", "portal", name if name in details else "", name)
+        tale.says(f"record {word.lower()}", "portal", name if name in details else "", name)
 
 
 async def overlap_list(tale: Tale) -> None:
@@ -94,9 +92,7 @@ async def overlap_list(tale: Tale) -> None:
             for one in found
             if one.birth_date == _date(tale.place.asked(OVERLAPPING))
         ]
-        _note(
-            tale, f"list of {mine.number}", "insurer", str(told), f"['{other.number} 2026-04-01']"
-        )
+        tale.says(f"list of {mine.number}", "insurer", str(told), f"['{other.number} 2026-04-01']")
     asked = tale.place.asked(OVERLAPPING)
     await tale.asks("never blocked", asked, valid(insurer=NATIONAL.number), valid())
 
@@ -118,7 +114,7 @@ async def my_number_kept(tale: Tale) -> None:
         said["folder"] = str((await place.by_folder(asked)).items)
         for route, text in said.items():
             seen = number in text or ANY_NUMBER.search(text) is not None
-            _note(tale, "number in the answer", route, str(seen), "False")
+            tale.says("number in the answer", route, str(seen), "False")
         told = RegisterIndividualNumberRequest(
             request_id="r002-18",
             insured_id=InsuredId(**asked.card.cells()),
@@ -127,11 +123,11 @@ async def my_number_kept(tale: Tale) -> None:
         )
         clinic: CoverageServiceAsyncStub = CoverageServiceStub(channel)
         reason = await _reason(clinic.RegisterIndividualNumber(told))
-        _note(tale, "told by a clinic", "insurer", reason, "ROLE_NOT_ALLOWED")
+        tale.says("told by a clinic", "insurer", reason, "ROLE_NOT_ALLOWED")
     async with place.channel_of(OTHER_SOCIETY.number) as channel:
         insurer: CoverageServiceAsyncStub = CoverageServiceStub(channel)
         reason = await _reason(insurer.RegisterIndividualNumber(told))
-        _note(tale, "told by another insurer", "insurer", reason, "INSURER_NOT_CALLER")
+        tale.says("told by another insurer", "insurer", reason, "INSURER_NOT_CALLER")
 
 
 async def number_checked(tale: Tale) -> None:
@@ -149,7 +145,7 @@ async def number_checked(tale: Tale) -> None:
         report = await upload(stub, "r003-26", lines_of([{**row, "individual_number": spoiled}]))
     reasons = [(line.column, line.reason) for line in report.refused_lines]
     expected = [("individual_number", "CHECK_DIGIT_WRONG")]
-    _note(tale, "a wrong check digit", "insurer", str(reasons), str(expected))
+    tale.says("a wrong check digit", "insurer", str(reasons), str(expected))
     await place.upload({**row, "individual_number": wrong})
     asked = place.asked(person, card=card)
     await tale.asks("by another's number", asked, (4, {}), (2, {}))
@@ -179,10 +175,6 @@ async def _reason(call: Awaitable[Any]) -> str:
 def _date(asked: Asked) -> Date:
     born = asked.birth_date
     return Date(year=born.year, month=born.month, day=born.day)
-
-
-def _note(tale: Tale, what: str, route: str, got: str, expected: str) -> None:
-    tale.note(what, route, Seen(NONE, {"said": got}), (NONE, {"said": expected}))
 
 
 INSURER_TALES: Final = {

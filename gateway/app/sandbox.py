@@ -108,7 +108,13 @@ def institution_code_of(root: Path) -> str:
 
 @asynccontextmanager
 async def running_sandbox(
-    root: Path, *, port: int, people: int, seed: int, metrics_port: int | None = None
+    root: Path,
+    *,
+    port: int,
+    people: int,
+    seed: int,
+    metrics_port: int | None = None,
+    is_number_searched: bool = False,
 ) -> AsyncIterator[tuple[Sandbox, Gateway]]:
     """
     Run a sandbox until the block ends; test persons are registered when it begins.
@@ -123,13 +129,17 @@ async def running_sandbox(
         seed: The same seed gives the same people.
 
         metrics_port: Where the writer shows its metrics; None shows none.
+
+        is_number_searched: Whether the register is asked for numbers nobody told.
     """
     sandbox = Sandbox(root.resolve())  # noqa: ASYNC240  once, before anything runs
     sandbox.description.unlink(missing_ok=True)
     files, residents = await asyncio.to_thread(_files, people, seed)
     register = RegisterPlace.at(sandbox.root / "register")
     _prepare(sandbox, sorted(files))
-    toml = _gateway_toml(port, register.address, metrics_port)
+    toml = _gateway_toml(
+        port, register.address, metrics_port, is_number_searched=is_number_searched
+    )
     write_file(sandbox.gateway_config, toml)
     register.prepare(sandbox.party("register"), residents)
     settings = load_settings(sandbox.gateway_config)
@@ -223,7 +233,9 @@ def _described(sandbox: Sandbox, gateway: Gateway, insurers: Iterable[str]) -> d
     }
 
 
-def _gateway_toml(port: int, register: str, metrics_port: int | None) -> str:
+def _gateway_toml(
+    port: int, register: str, metrics_port: int | None, *, is_number_searched: bool
+) -> str:
     metrics = "" if metrics_port is None else f"\n[metrics]\nport = {metrics_port}\n"
     return f"""\
 # Written by `onshi sandbox`. Paths are relative to this file.
@@ -242,6 +254,7 @@ revocation_list = "register/user-authentication/revoked.pem"
 
 [resident_register]
 address = "{register}"
+is_number_searched = {str(is_number_searched).lower()}
 
 [resident_register.tls]
 certificate = "certs/operator/certificate.pem"

@@ -95,6 +95,19 @@ class MemoryLists:
         people = {link.person_key for link in links if link.enrollee_key in asked}
         if len(people) > people_max:
             raise TooMuch("TOO_MANY_MATCHES")
+        return self._facts_of_people(people, moment, versions_max)
+
+    async def facts_of_person(
+        self, person_key: PersonKey, versions_max: int, enrollees_max: int
+    ) -> Facts:
+        """See `Explaining`."""
+        found = self._facts_of_people({person_key}, _END_OF_TIME, versions_max)
+        if len({link.enrollee_key for link in found.links}) > enrollees_max:
+            raise TooMuch("TOO_MANY_MATCHES")
+        return found
+
+    def _facts_of_people(self, people: set[PersonKey], moment: Instant, versions_max: int) -> Facts:
+        links = self._links_known(moment)
         enrollees = {link.enrollee_key for link in links if link.person_key in people}
         versions = self._versions_known(enrollees, moment)
         older = [one for one in versions if one.superseded_time is not None]

@@ -38,6 +38,17 @@ class Explaining(Protocol):
             Unavailable: `STORE_UNAVAILABLE`.
         """
 
+    async def facts_of_person(
+        self, person_key: PersonKey, versions_max: int, enrollees_max: int
+    ) -> Facts:
+        """
+        Give what was learned of one person, as `facts_of` does.
+
+        Raises:
+            TooMuch: `TOO_MANY_MATCHES` for more enrollees than `enrollees_max`.
+            Unavailable: `STORE_UNAVAILABLE`.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class OverlapRow:

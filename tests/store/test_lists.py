@@ -156,6 +156,20 @@ async def test_too_many_people_are_refused(store: Store) -> None:
         await facts(store)
 
 
+async def test_a_person_is_told_of_whole(store: Store) -> None:
+    """Whoever was ever linked to the person, and nobody else; too many are refused."""
+    await two_versions(store)
+    await put(store, person(2), enrollee(2), cover(insured_id(number="2"), 3_000), now=3_000)
+    of_person = await store.facts_of_person(person(1), 9, 9)
+    assert of_person == await facts(store)
+    assert len((await store.facts_of_person(person(2), 9, 9)).versions) == 1
+    assert await store.facts_of_person(person(3), 9, 9) == Facts((), ())
+    cut = await store.facts_of_person(person(1), 1, 9)
+    assert ([one.coverage.version_no for one in cut.versions], cut.is_cut) == ([2], True)
+    with pytest.raises(TooMuch, match="TOO_MANY_MATCHES"):
+        await store.facts_of_person(person(1), 9, 0)
+
+
 async def overlap(store: Lists, person_key: PersonKey, now: int, *, is_there: bool) -> None:
     """Commit whether a person overlaps."""
     states = [OverlapState(INSURER, person_key, is_there)]

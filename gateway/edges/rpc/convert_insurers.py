@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from google.type.date_pb2 import Date
 
-from gateway.domain.eligibility import ByNumber
+from gateway.domain.eligibility import Query
 from gateway.domain.errors import InvalidInput
 from gateway.domain.explanation import CounterFact, ExplainedAnswer, LearnedLink, LearnedVersion
 from gateway.domain.identifiers import InsuredId, PersonKey
@@ -40,7 +40,7 @@ def _code(value: IntEnum) -> Any:
 # How an answer came about
 
 
-def explained(said: ExplainedAnswer, asked: ByNumber, now: Instant, record_id: str) -> bytes:
+def explained(said: ExplainedAnswer, asked: Query, now: Instant, record_id: str) -> bytes:
     """Spell an explained answer as the bytes of an `ExplainEligibilityResponse`."""
     answer = said.answer
     versions = {one.fact: _version(one) for one in said.versions}
