@@ -87,7 +87,12 @@ def test_state_of_the_papers(
     assert whole == collection.state
 
 
-@given(st.sampled_from(CoverState), st.booleans(), st.booleans(), st.booleans())
+@given(
+    state=st.sampled_from(CoverState),
+    is_lost=st.booleans(),
+    has_card=st.booleans(),
+    has_certificate=st.booleans(),
+)
 def test_only_what_was_lost_with_papers_is_listed(
     state: CoverState, *, is_lost: bool, has_card: bool, has_certificate: bool
 ) -> None:
