@@ -43,7 +43,10 @@ STEP_US: Final = 1_000_000
 INSURERS: Final = ("01130012", "00138057")
 NUMBERS: Final = tuple(made_up_individual_number(serial) for serial in (1, 2, 3))
 BIRTHS: Final = ("19840229", "19840301")
-ACQUIRED: Final = ("20240401", "20250101", "20250601")
+ACQUIRED: Final = ("202404", "202501", "202506")
+"""Months in which cover begins, each enrollee's on another day: of two covers of one person that
+begin on one day, the one told last answers the card, and so the order counts."""
+FROM: Final = ("20240401", "20250101", "20250601")
 LOST: Final = ("20241001", "20250601", "20251001")
 ASKED: Final = ("20240501", "20250201", "20250701", "20251101", "20260201")
 REASONS: Final = ("01", "03", "99")
@@ -227,7 +230,13 @@ def a_line(who: Who, rng: random.Random, *, is_first: bool = False) -> Row:
     cells = who.cells(rng, is_sure=is_first)
     if action != "NEW" and rng.random() < 0.2:
         cells["acquisition_date"] = rng.choice(ACQUIRED)
-    return {"action": action} | cells | _SAID[action](rng)
+    row = {"action": action} | cells | _SAID[action](rng)
+    for name in ("acquisition_date", "new_acquisition_date"):
+        if name in row:
+            row[name] += f"{int(who.number):02d}"
+    if row.pop("moves", None) is not None:  # To a number no other enrollee comes to have.
+        row["new_number"] = f"{who.number}-2"
+    return row
 
 
 def _new(rng: random.Random) -> Row:
@@ -256,17 +265,17 @@ def _changed(rng: random.Random) -> Row:
         {
             "limit_kind": rng.choice(("01", "02")),
             "limit_class": rng.choice(("A03", "A05")),
-            "limit_first_valid_date": rng.choice(ACQUIRED),
+            "limit_first_valid_date": rng.choice(FROM),
             "documents_seen": rng.choice(("1", "1+2")),
         },
         {
-            "elderly_first_valid_date": rng.choice(ACQUIRED),
+            "elderly_first_valid_date": rng.choice(FROM),
             "elderly_last_valid_date": rng.choice(("", "20260731")),
             "elderly_copayment_ratio": rng.choice(("10", "20")),
         },
         {
             "disease_category": rng.choice("12"),
-            "disease_first_valid_date": rng.choice(ACQUIRED),
+            "disease_first_valid_date": rng.choice(FROM),
             "disease_self_pay": "10000",
             "documents_seen": "3",
         },
@@ -312,19 +321,9 @@ _SAID: Final[Mapping[str, Callable[[random.Random], Row]]] = {
 def lives(people: Sequence[Who], rng: random.Random, lines_max: int) -> dict[Who, list[Row]]:
     """Some lines about each enrollee, in the order they are sent."""
     return {
-        who: [
-            _with_move(who, a_line(who, rng, is_first=place == 0))
-            for place in range(rng.randint(1, lines_max))
-        ]
+        who: [a_line(who, rng, is_first=place == 0) for place in range(rng.randint(1, lines_max))]
         for who in people
     }
-
-
-def _with_move(who: Who, row: Row) -> Row:
-    """A correction to the enrollee's own other number, which no other enrollee comes to have."""
-    if row.pop("moves", None) is None:
-        return row
-    return row | {"new_number": f"{who.number}-2"}
 
 
 def interleaved(of: Mapping[Who, Sequence[Row]], rng: random.Random) -> list[Row]:
