@@ -44,8 +44,10 @@ INSURERS: Final = ("01130012", "00138057")
 NUMBERS: Final = tuple(made_up_individual_number(serial) for serial in (1, 2, 3))
 BIRTHS: Final = ("19840229", "19840301")
 ACQUIRED: Final = ("202404", "202501", "202506")
-"""Months in which cover begins, each enrollee's on another day: of two covers of one person that
+"""Months in which cover begins, by each line on another day: of two covers of one person that
 begin on one day, the one told last answers the card, and so the order counts."""
+LINES_MAX: Final = 6
+"""Lines about one enrollee."""
 FROM: Final = ("20240401", "20250101", "20250601")
 LOST: Final = ("20241001", "20250601", "20251001")
 ASKED: Final = ("20240501", "20250201", "20250701", "20251101", "20260201")
@@ -200,6 +202,10 @@ class Who:
             "birth_date": BIRTHS[0] if is_sure or rng.random() < 0.9 else BIRTHS[1],
         }
 
+    def day(self, place: int) -> str:
+        """The day of the month for the line at a place; no two lines of a world share one."""
+        return f"{(int(self.number) - 1) * LINES_MAX + place + 1:02d}"
+
     def questions(self) -> list[ByNumber]:
         """Every question about the enrollee that may be answered."""
         return [
@@ -223,17 +229,17 @@ def people_of(rng: random.Random, count_max: int = 4) -> list[Who]:
     ]
 
 
-def a_line(who: Who, rng: random.Random, *, is_first: bool = False) -> Row:
-    """A line about an enrollee; the first one mostly begins cover."""
+def a_line(who: Who, rng: random.Random, place: int) -> Row:
+    """The line about an enrollee at a place, from 0; the first one mostly begins cover."""
     actions = ("NEW", "CHANGE", "CHANGE", "LOSS", "CORRECT", "CORRECT", "CANCEL", "NUMBER")
-    action = "NEW" if is_first and rng.random() < 0.9 else rng.choice(actions)
-    cells = who.cells(rng, is_sure=is_first)
-    if action != "NEW" and rng.random() < 0.2:
-        cells["acquisition_date"] = rng.choice(ACQUIRED)
+    action = "NEW" if place == 0 and rng.random() < 0.9 else rng.choice(actions)
+    cells = who.cells(rng, is_sure=place == 0)
     row = {"action": action} | cells | _SAID[action](rng)
     for name in ("acquisition_date", "new_acquisition_date"):
         if name in row:
-            row[name] += f"{int(who.number):02d}"
+            row[name] += who.day(place)
+    if action != "NEW" and rng.random() < 0.2:
+        row["acquisition_date"] = rng.choice(ACQUIRED) + who.day(rng.randrange(LINES_MAX))
     if row.pop("moves", None) is not None:  # To a number no other enrollee comes to have.
         row["new_number"] = f"{who.number}-2"
     return row
@@ -321,7 +327,7 @@ _SAID: Final[Mapping[str, Callable[[random.Random], Row]]] = {
 def lives(people: Sequence[Who], rng: random.Random, lines_max: int) -> dict[Who, list[Row]]:
     """Some lines about each enrollee, in the order they are sent."""
     return {
-        who: [a_line(who, rng, is_first=place == 0) for place in range(rng.randint(1, lines_max))]
+        who: [a_line(who, rng, place) for place in range(rng.randint(1, lines_max))]
         for who in people
     }
 
