@@ -17,8 +17,8 @@ from gateway.v1.coverage_pb2_grpc import CoverageServiceStub
 from gateway.v1.eligibility_pb2_grpc import EligibilityServiceStub
 from gateway.v1.inquiry_pb2_grpc import InquiryServiceStub
 from gateway.v1.types_pb2 import InsuredId
-from loadtests.scenario_place import Asked, Seen
-from loadtests.scenario_tales import Tale, valid
+from loadtests.scenario_place import Asked
+from loadtests.scenario_tales import Tale, noted_words, valid
 from simulators.catalogue import NATIONAL, OTHER_SOCIETY, SOCIETY
 from simulators.channel import secure_channel
 from simulators.clinic import ask
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from gateway.v1.inquiry_pb2_grpc import InquiryServiceAsyncStub
 
 OVERLAPPING: Final = "overlap"
-NONE: Final = 0
-"""What is noted as the validity where no eligibility was asked."""
 
 
 async def inquiry(tale: Tale) -> None:
@@ -51,29 +49,29 @@ async def inquiry(tale: Tale) -> None:
         request = pb.SendInquiryRequest(request_id="inquiry-1", question=question)
         sent = await stub.SendInquiry(request)
         again = await stub.SendInquiry(request)
-    _note(tale, "sent twice", "insurer", again.inquiry_id, sent.inquiry_id)
+    noted_words(tale, "sent twice", "insurer", again.inquiry_id, sent.inquiry_id)
     answer = pb.AnswerInquiryRequest(
         inquiry_id=sent.inquiry_id, reply=pb.InquiryReply(verdict=pb.INQUIRY_VERDICT_YES)
     )
     async with place.channel_of(OTHER_SOCIETY.number) as channel:
         third: InquiryServiceAsyncStub = InquiryServiceStub(channel)
         reason = await _reason(third.AnswerInquiry(answer))
-        _note(tale, "answered by a third", "insurer", reason, "INQUIRY_UNKNOWN")
+        noted_words(tale, "answered by a third", "insurer", reason, "INQUIRY_UNKNOWN")
     async with place.channel_of(SOCIETY.number) as channel:
         other: InquiryServiceAsyncStub = InquiryServiceStub(channel)
         received = pb.ListInquiriesRequest(direction=pb.INQUIRY_DIRECTION_RECEIVED)
         (seen,) = (await other.ListInquiries(received)).inquiries
-        _note(tale, "received", "insurer", seen.inquiry_id, sent.inquiry_id)
+        noted_words(tale, "received", "insurer", seen.inquiry_id, sent.inquiry_id)
         done = await other.AnswerInquiry(answer)
-        _note(tale, "answered", "insurer", done.inquiry_id, sent.inquiry_id)
+        noted_words(tale, "answered", "insurer", done.inquiry_id, sent.inquiry_id)
         answer.reply.verdict = pb.INQUIRY_VERDICT_NO
         reason = await _reason(other.AnswerInquiry(answer))
-        _note(tale, "answered otherwise", "insurer", reason, "INQUIRY_ANSWERED")
+        noted_words(tale, "answered otherwise", "insurer", reason, "INQUIRY_ANSWERED")
     await tale.asks("the person meanwhile", asked, valid(), valid())
     details = await _details_seen_by(tale)
     for word in ("ASKED", "ANSWERED"):
         name = f"{word} {sent.inquiry_id}"
-        _note(tale, f"record {word.lower()}", "portal", name if name in details else "", name)
+        noted_words(tale, f"record {word.lower()}", "portal", name if name in details else "", name)
 
 
 async def overlap_list(tale: Tale) -> None:
@@ -88,7 +86,7 @@ async def overlap_list(tale: Tale) -> None:
             for one in found
             if one.birth_date == _date(tale.place.asked(OVERLAPPING))
         ]
-        _note(
+        noted_words(
             tale, f"list of {mine.number}", "insurer", str(told), f"['{other.number} 2026-04-01']"
         )
     asked = tale.place.asked(OVERLAPPING)
@@ -111,7 +109,7 @@ async def my_number_kept(tale: Tale) -> None:
         said = {route: str(answer) for route, answer in answers.items()}
         said["folder"] = str((await place.by_folder(asked)).items)
         for route, text in said.items():
-            _note(tale, "number in the answer", route, str(number in text), "False")
+            noted_words(tale, "number in the answer", route, str(number in text), "False")
         told = RegisterIndividualNumberRequest(
             request_id="r002-18",
             insured_id=InsuredId(**asked.card.cells()),
@@ -120,11 +118,11 @@ async def my_number_kept(tale: Tale) -> None:
         )
         clinic: CoverageServiceAsyncStub = CoverageServiceStub(channel)
         reason = await _reason(clinic.RegisterIndividualNumber(told))
-        _note(tale, "told by a clinic", "insurer", reason, "ROLE_NOT_ALLOWED")
+        noted_words(tale, "told by a clinic", "insurer", reason, "ROLE_NOT_ALLOWED")
     async with place.channel_of(OTHER_SOCIETY.number) as channel:
         insurer: CoverageServiceAsyncStub = CoverageServiceStub(channel)
         reason = await _reason(insurer.RegisterIndividualNumber(told))
-        _note(tale, "told by another insurer", "insurer", reason, "INSURER_NOT_CALLER")
+        noted_words(tale, "told by another insurer", "insurer", reason, "INSURER_NOT_CALLER")
 
 
 async def _details_seen_by(tale: Tale) -> list[str]:
@@ -147,10 +145,6 @@ async def _reason(call: Awaitable[Any]) -> str:
 def _date(asked: Asked) -> Date:
     born = asked.birth_date
     return Date(year=born.year, month=born.month, day=born.day)
-
-
-def _note(tale: Tale, what: str, route: str, got: str, expected: str) -> None:
-    tale.note(what, route, Seen(NONE, {"said": got}), (NONE, {"said": expected}))
 
 
 INSURER_TALES: Final = {

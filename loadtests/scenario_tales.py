@@ -16,6 +16,9 @@ from loadtests.scenario_place import Asked, Place, Seen
 from simulators.catalogue import ASSOCIATION, LATTER_STAGE, NATIONAL, ON, OTHER_NATIONAL, SOCIETY
 from simulators.people import Card, Row, loss_row
 
+NONE: Final = 0
+"""What is noted as the validity where no eligibility was asked."""
+
 Items = dict[str, str]
 Said = tuple[int, Items]
 """A validity, and the items that are looked at."""
@@ -62,6 +65,11 @@ class Tale:
         """Note an answer, with the items that are looked at."""
         got = {name: seen.items.get(name, "") for name in expected[1]}
         self.noted.append(Noted(what, route, expected, (seen.validity, got)))
+
+
+def noted_words(tale: Tale, what: str, route: str, got: str, expected: str) -> None:
+    """Note what was said where no eligibility was asked."""
+    tale.note(what, route, Seen(NONE, {"said": got}), (NONE, {"said": expected}))
 
 
 def valid(**items: str) -> Said:

@@ -17,6 +17,7 @@ import pytest_asyncio
 
 from loadtests import scenario_card_tales as cards
 from loadtests import scenario_insurer_tales as insurers
+from loadtests import scenario_paper_tales as papers
 from loadtests import scenario_tales as tales
 from loadtests.scenario_place import Place, running_place
 from loadtests.scenario_tales import Noted, Tale
@@ -109,6 +110,24 @@ async def test_scenario_29_no_last_valid_day(place: Place) -> None:
 async def test_purpose_kp7_or_01_registered_for_others(place: Place) -> None:
     """KP7-OR-01: what an insurer registered from 1 April is found from that day on."""
     await played(place, tales.registered_for_others)
+
+
+async def test_purpose_kp1_i_01_certificate_collected(place: Place) -> None:
+    """KP1-I-01, R003-24, R003-25: to collect after the loss, then collected, on the list."""
+    await played(place, papers.certificate_collected)
+    command = ("-m", "gateway", "collections", "--dir", str(place.sandbox.root))
+    options = ("--insurer", "06990014", "--state", "collected")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, *options, stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await process.communicate()
+    assert process.returncode == 0
+    assert "COLLECTED 2026-04-14" in told.decode()
+
+
+async def test_purpose_kp1_i_02_documents_of_a_reduction(place: Place) -> None:
+    """KP1-I-02: refused with DOC_MISSING until the proof of tax exemption was seen."""
+    await played(place, papers.reduction_documents)
 
 
 async def test_purpose_kp1_d_08_inquiry(place: Place) -> None:
