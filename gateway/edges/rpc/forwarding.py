@@ -43,6 +43,12 @@ COVERAGE: Final = ForwardedService(
     (
         "GetUpload",
         "RegisterCoverage",
+        "RegisterAcquisition",
+        "ChangeItems",
+        "RegisterLoss",
+        "CorrectCoverage",
+        "CancelCoverage",
+        "ListCollections",
         "RegisterIndividualNumber",
         "GetIndividualNumberStages",
         "ListOverlaps",
