@@ -144,6 +144,8 @@ class MemoryStore(MemoryNumbers, MemoryLists):
             self._person_cards[card.person_key, card.card_key] = batch.recorded_time
         if batch.upload is not None:
             self._uploads[batch.upload.upload_key] = batch.upload
+            if batch.is_upload_begun_anew:
+                self._refused.pop(batch.upload.upload_key, None)
             self._refused.setdefault(batch.upload.upload_key, set()).update(
                 (line.line_number, line.column, line.reason) for line in batch.refused_lines
             )
@@ -199,10 +201,12 @@ class MemoryStore(MemoryNumbers, MemoryLists):
             key=lambda upload: (upload.received_time, upload.upload_key),
         )
 
-    async def refused_lines(self, upload_key: UploadKey, lines_max: int) -> Sequence[RefusedLine]:
+    async def refused_lines(
+        self, upload_key: UploadKey, lines_max: int, after: RefusedLine | None = None
+    ) -> Sequence[RefusedLine]:
         """See `Writing`."""
-        lines = sorted(self._refused.get(upload_key, set()))
-        return [RefusedLine(*line) for line in lines[:lines_max]]
+        lines = sorted(RefusedLine(*line) for line in self._refused.get(upload_key, set()))
+        return [line for line in lines if after is None or line > after][:lines_max]
 
     def _require_possible(self, batch: Batch) -> None:
         last = {(key, cover.cover_no): cover.version_no for key, cover in self._versions}
