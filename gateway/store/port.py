@@ -267,8 +267,8 @@ class Batch:
     """Inserted or replaced by their ids."""
 
 
-class Writing(Reading, Protocol):
-    """What the one writer needs."""
+class Loading(Protocol):
+    """What working changes out needs."""
 
     async def load(
         self,
@@ -278,6 +278,13 @@ class Writing(Reading, Protocol):
     ) -> Loaded:
         """Give what changes under these keys, or of these people or enrollees, concern."""
 
+    async def last_recorded_time(self) -> Instant:
+        """The latest `recorded_time` ever committed, 0 for an empty store."""
+
+
+class Writing(Reading, Loading, Protocol):
+    """What the one writer needs."""
+
     async def commit(self, batch: Batch) -> None:
         """
         Write a batch durably. When this returns, a power cut does not lose it.
@@ -285,9 +292,6 @@ class Writing(Reading, Protocol):
         Raises:
             Unavailable: `STORE_UNAVAILABLE`; then nothing was written.
         """
-
-    async def last_recorded_time(self) -> Instant:
-        """The latest `recorded_time` ever committed, 0 for an empty store."""
 
     async def forerunners_of(self, person_key: PersonKey, people_max: int) -> Sequence[PersonKey]:
         """

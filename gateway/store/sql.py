@@ -338,10 +338,8 @@ def upload_row(upload: Upload) -> Row:
 def upload_of(row: Row) -> Upload:
     """The upload of a row of `UPLOAD`."""
     upload_key, insurer_number, request_id, state, *rest, is_dry_run = row
-    insurer = InsurerNumber(insurer_number)
-    return Upload(
-        upload_key, insurer, request_id, UploadState(state), *rest, is_dry_run=bool(is_dry_run)
-    )
+    rest.append(bool(is_dry_run))
+    return Upload(upload_key, InsurerNumber(insurer_number), request_id, UploadState(state), *rest)
 
 
 def check_row(check: NumberCheck) -> Row:
