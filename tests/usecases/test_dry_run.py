@@ -15,14 +15,12 @@ from hypothesis import strategies as st
 from gateway.domain.errors import Conflict
 from gateway.formats.coverage_csv import decode_cells, encode_header
 from gateway.store.port import RefusedLine, Upload, UploadKey
-from gateway.store.scratch import SqliteScratch
 from gateway.usecases.desk import Line
 from gateway.usecases.upload_coverage import upload_key_of
 from tests.usecases.checking import Checked
 from tests.usecases.registration import (
-    LIMITS,
-    NUMBERS,
     INSURER,
+    LIMITS,
     CrashError,
     Stand,
     a_file,
