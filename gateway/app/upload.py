@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, TypeVar
 
 import grpc
 
@@ -24,7 +24,10 @@ from gateway.app.sandbox import read_description
 from gateway.config import Tls
 from gateway.edges.rpc.status import DETAILS_KEY
 from gateway.v1 import coverage_pb2 as pb
-from gateway.v1.coverage_pb2_grpc import CoverageServiceAsyncStub, CoverageServiceStub
+from gateway.v1.coverage_pb2_grpc import CoverageServiceStub
+
+if TYPE_CHECKING:
+    from gateway.v1.coverage_pb2_grpc import CoverageServiceAsyncStub
 
 CHUNK_BYTES: Final = 256 * 1024
 CHUNKS_AHEAD_MAX: Final = 4
@@ -282,7 +285,7 @@ class Sending:
             else:
                 raise refusal(
                     "TOO_MANY_DRY_RUNS",
-                    f"このファイルの予行は{DRY_RUNS_MAX}回までです。--request-id を指定してください。",
+                    f"予行は1ファイル{DRY_RUNS_MAX}回までです。--request-id を指定してください。",
                     f"A file has at most {DRY_RUNS_MAX} dry runs. Give a --request-id.",
                 )
         else:

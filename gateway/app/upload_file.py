@@ -8,10 +8,11 @@ import shutil
 import signal
 import tempfile
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -212,31 +213,33 @@ def _first_insurer(beginning: bytes) -> str:
 
 
 async def _write_result(done: Uploaded, sending: Sending, report: pb.UploadReport) -> None:
-    """Write the result file beside its place and rename it: nobody meets half of it."""
-    path = done.wish.result_path
     said = report.encoding if report.lines_read else ""
     spelled = ResultWriter(sender_encoding(sending.source.beginning, said))
+    with _replacing(done.wish.result_path, done.wish.file) as file:
+        file.write(spelled.head(_head(report, done.insurer)))
+        async for line in sending.refused_lines(report):
+            said_of = line.advice
+            advice = Advice(said_of.ja, said_of.en, said_of.technician_ja, said_of.technician_en)
+            done.refused_by_reason[line.reason] += 1
+            done.advice[line.reason] = advice
+            row = ResultLine(line.line_number, line.column, line.reason, advice)
+            file.write(spelled.line(row))
+
+
+@contextmanager
+def _replacing(path: Path, like: Path) -> Iterator[IO[bytes]]:
+    """Write a file beside its place and rename it at the end: nobody meets half of it."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    half = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(spelled.head(_head(report, done.insurer)))
-            async for line in sending.refused_lines(report):
-                advice = Advice(
-                    line.advice.ja,
-                    line.advice.en,
-                    line.advice.technician_ja,
-                    line.advice.technician_en,
-                )
-                done.refused_by_reason[line.reason] += 1
-                done.advice[line.reason] = advice
-                row = ResultLine(line.line_number, line.column, line.reason, advice)
-                file.write(spelled.line(row))
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        shutil.copymode(done.wish.file, name)
-        Path(name).replace(path)
+        shutil.copymode(like, half)
+        half.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        half.unlink(missing_ok=True)
         raise
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from types import TracebackType
-from typing import Final
+from typing import Final, Self
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -22,7 +22,6 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from gateway.app.screen import print_answer
 from gateway.app.upload_file import Uploaded, time_text
 from gateway.app.upload_words import SAY, say
 
@@ -62,7 +61,7 @@ class UploadScreen:
         self._receiving: TaskID | None = None
         self._applying: TaskID | None = None
 
-    def __enter__(self) -> UploadScreen:
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 
@@ -129,7 +128,9 @@ def print_upload(done: Uploaded, language: str) -> None:
 
 def _print_failure(done: Uploaded, language: str) -> None:
     if done.refusal is not None:
-        print_answer(done.refusal)
+        said = done.refusal
+        advice = said.advice_ja if language == "ja" and said.advice_ja else said.advice_en
+        sys.stderr.write(f"onshi: {said.reason or said.status}: {advice}\n")
         return
     command = shlex.join(("onshi", *sys.argv[1:]))
     sentence = (

@@ -9,7 +9,7 @@ SAY: Final = {
     "applying": {"ja": "処理", "en": "applying"},
     "rehearsing": {"ja": "予行", "en": "dry run"},
     "waiting": {
-        "ja": "ゲートウェイに接続できません。{seconds:.1f}秒後にやり直します ({tries}/{tries_max})。",
+        "ja": "接続できません。{seconds:.1f}秒後にやり直します ({tries}/{tries_max})。",
         "en": "The gateway is away; trying again in {seconds:.1f} s ({tries} of {tries_max}).",
     },
     "gave_up": {
@@ -17,8 +17,8 @@ SAY: Final = {
         "en": "Gave up after {tries} tries without progress. The same command goes on from there.",
     },
     "interrupted": {
-        "ja": "中断しました。受信済みの分は残っています。同じコマンドで途中から再開できます: {command}",
-        "en": "Interrupted. What was received stays; the same command goes on from there: {command}",
+        "ja": "中断しました。同じコマンドで途中から再開できます: {command}",
+        "en": "Interrupted. The same command goes on from there: {command}",
     },
     "applied": {"ja": "登録が終わりました。", "en": "Applied."},
     "rehearsed": {
@@ -26,8 +26,8 @@ SAY: Final = {
         "en": "Dry run done. Nothing was changed.",
     },
     "repeated": {
-        "ja": "このファイルは {time} に処理済みです。同じ結果を表示します。もう一度送るときは --request-id を"
-        "指定してください。",
+        "ja": "このファイルは {time} に処理済みです。その結果を表示します。改めて送るときは "
+        "--request-id を指定してください。",
         "en": "This file was applied already, at {time}; this is its report again. To send it once "
         "more, give it a --request-id of its own.",
     },

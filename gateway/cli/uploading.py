@@ -33,7 +33,7 @@ def upload(
     language: Annotated[Language, typer.Option(help="Of what it says.")] = Language.EN,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Send a coverage file; sent again, it goes on where it was. Exit 0 applied, 3 lines refused."""
+    """Send a coverage file; sent again, it goes on. Exit code 0: applied, 3: lines refused."""
     from gateway.app.upload_file import Wish, run, upload_file
     from gateway.app.upload_screen import UploadScreen, print_upload
 

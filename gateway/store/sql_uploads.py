@@ -18,10 +18,16 @@ ORDER BY line_number, column_name, reason LIMIT ?
 FORGET_REFUSED_LINES: Final = "DELETE FROM refused_lines WHERE upload_key = ?"
 
 SCRATCH_TABLES: Final = (
-    "CREATE TABLE scratch_people (person_key BLOB PRIMARY KEY, version INTEGER NOT NULL,"
-    " body BLOB NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE scratch_places (lookup_key BLOB, person_key BLOB,"
-    " PRIMARY KEY (lookup_key, person_key)) WITHOUT ROWID",
+    """
+CREATE TABLE scratch_people (
+    person_key BLOB PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL
+) WITHOUT ROWID
+""",
+    """
+CREATE TABLE scratch_places (
+    lookup_key BLOB, person_key BLOB, PRIMARY KEY (lookup_key, person_key)
+) WITHOUT ROWID
+""",
 )
 """Of the file of a dry run, which no migration knows because it never outlives the dry run."""
 
