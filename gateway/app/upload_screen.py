@@ -107,7 +107,7 @@ def print_upload(done: Uploaded, language: str) -> None:
     else:
         console.print(SAY["rehearsed" if report.is_dry_run else "applied"][language], style="bold")
     counts = say(
-        "counts",
+        "counts_rehearsed" if report.is_dry_run else "counts",
         language,
         read=report.lines_read,
         applied=report.lines_applied,

@@ -35,6 +35,11 @@ SAY: Final = {
         "ja": "{read:,} 行: 登録 {applied:,}、変更なし {unchanged:,}、拒否 {refused:,}",
         "en": "{read:,} lines: {applied:,} applied, {unchanged:,} unchanged, {refused:,} refused",
     },
+    "counts_rehearsed": {
+        "ja": "{read:,} 行: 登録される {applied:,}、変更なし {unchanged:,}、拒否される {refused:,}",
+        "en": "{read:,} lines: {applied:,} would be applied, {unchanged:,} would change nothing, "
+        "{refused:,} would be refused",
+    },
     "not_kept": {
         "ja": "拒否した行のうち {kept:,} 行だけを記載しました (上限 refused_lines_kept_max)。",
         "en": "Only {kept:,} of the refused lines were kept (limit refused_lines_kept_max).",

@@ -110,14 +110,14 @@ class ResultWriter:
 
 def sender_encoding(beginning: bytes, said: str) -> str:
     """
-    Tell the encoding to answer a file in.
+    Tell the encoding to answer a file in; UTF-16, which no line is read in, is answered in UTF-8.
 
     Args:
         beginning: The first bytes of the file.
 
         said: The encoding the gateway read it in; empty if it read no line.
     """
-    if beginning.startswith(codecs.BOM_UTF8):
+    if beginning.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return UTF_8_SIGNED
     if said in (UTF_8, CP932):
         return said
