@@ -163,7 +163,8 @@ class Applier:
                 upload = await self._apply_slice(upload, reader)
             await asyncio.sleep(0)
         if upload.state is UploadState.APPLIED:
-            await self._rehearsal.end()
+            if upload.is_dry_run:
+                await self._rehearsal.end()
             await self._spool.discard(upload.upload_key)
             self._applied.set()
             self._applied = asyncio.Event()
