@@ -84,7 +84,9 @@ class Uploaded:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         if self.report is None:
-            return {"outcome": "FAILED"} | (self.refusal.as_dict() if self.refusal else {})
+            if self.refusal is not None:
+                return {"outcome": "FAILED", **self.refusal.as_dict()}
+            return {"outcome": "GAVE_UP" if self.tries else "INTERRUPTED"}
         head = _head(self.report, self.insurer)
         return {
             "outcome": "REFUSED_LINES" if self.report.lines_refused else "APPLIED",

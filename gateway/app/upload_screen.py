@@ -38,7 +38,7 @@ class _Amount(ProgressColumn):
         unit = "" if task.fields["is_bytes"] else task.fields["unit"]
         total = "?" if task.total is None else spelled(int(task.total))
         speed = task.finished_speed or task.speed
-        rate = "" if speed is None else f"  {spelled(int(speed))}{unit}/s"
+        rate = "" if speed is None else f"  {spelled(int(speed))}/s"
         return Text(f"{spelled(int(task.completed))}/{total}{unit}{rate}")
 
 
@@ -98,9 +98,7 @@ class UploadScreen:
 
 def print_upload(done: Uploaded, language: str) -> None:
     """Say what came of an upload: counts, refused lines by reason, where the result file is."""
-    if done.report is None:
-        _print_failure(done, language)
-        return
+    assert done.report is not None
     report, console = done.report, Console(soft_wrap=True, highlight=False)
     if done.is_repeated:
         console.print(say("repeated", language, time=time_text(report.applied_time)))
@@ -126,7 +124,8 @@ def print_upload(done: Uploaded, language: str) -> None:
     console.print(say("result", language, path=done.wish.result_path), markup=False)
 
 
-def _print_failure(done: Uploaded, language: str) -> None:
+def print_failure(done: Uploaded, language: str) -> None:
+    """Say on standard error why there is no report, and how to go on."""
     if done.refusal is not None:
         said = done.refusal
         advice = said.advice_ja if language == "ja" and said.advice_ja else said.advice_en

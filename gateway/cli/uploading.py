@@ -35,13 +35,15 @@ def upload(
 ) -> None:
     """Send a coverage file; sent again, it goes on. Exit code 0: applied, 3: lines refused."""
     from gateway.app.upload_file import Wish, run, upload_file
-    from gateway.app.upload_screen import UploadScreen, print_upload
+    from gateway.app.upload_screen import UploadScreen, print_failure, print_upload
 
     wish = Wish(file, directory, insurer, request_id, result, dry_run)
     with UploadScreen(language.value, is_dry_run=dry_run) as screen:
         done = run(upload_file(wish, screen), wish)
+    if done.report is None:
+        print_failure(done, language.value)
     if as_json:
         print_json(done.as_dict())
-    else:
+    elif done.report is not None:
         print_upload(done, language.value)
     raise typer.Exit(done.exit_code)

@@ -224,6 +224,7 @@ async def test_patience_ends(server: Server, coverage_file: Path) -> None:
     done, watched = await send(server, Wish(coverage_file, coverage_file.parent))
     assert (done.report, done.refusal, done.tries, done.exit_code) == (None, None, 3, 1)
     assert watched.waits == [1, 2, 3]
+    assert done.as_dict() == {"outcome": "GAVE_UP"}
     assert not done.wish.result_path.exists()
 
 

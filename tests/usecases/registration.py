@@ -26,6 +26,7 @@ from gateway.store.memory import (
     MemoryVault,
 )
 from gateway.store.port import Batch, RefusedLine, Upload, UploadState
+from gateway.store.port_scratch import Scratch
 from gateway.store.records import encode_coverage
 from gateway.store.vault import RehearsedVault
 from gateway.usecases.apply_uploads import Applier
@@ -132,7 +133,7 @@ class Stand:
         self.limits = limits
         self.door = Door(published_policy(), self.accesses)
         self.desk = Desk(self.store, self.vault, self.new_key, lambda: NOW)
-        self.scratch = MemoryScratch()
+        self.scratch: Scratch = MemoryScratch()
         self.applier = Applier(
             self.store, self.spool, self.desk, CoverageReader, limits, self.rehearsal()
         )

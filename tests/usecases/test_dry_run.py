@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from gateway.domain.errors import Conflict
 from gateway.formats.coverage_csv import decode_cells, encode_header
 from gateway.store.port import RefusedLine, Upload, UploadKey
+from gateway.store.scratch import SqliteScratch
 from gateway.usecases.desk import Line
 from gateway.usecases.upload_coverage import upload_key_of
 from tests.usecases.checking import Checked
 from tests.usecases.registration import (
     INSURER,
     LIMITS,
+    NUMBERS,
     CrashError,
     Stand,
     a_file,
@@ -101,7 +103,26 @@ async def test_a_dry_run_begins_anew_after_a_crash() -> None:
     assert await stand.refused("dry") == []
 
 
-async def test_a_dry_run_and_an_upload_are_two(tmp_path: Path) -> None:
+async def test_the_scratch_file_holds_no_number(tmp_path: Path) -> None:
+    """Cut off midway, it holds the people of the file, and of their numbers nothing."""
+    path = tmp_path / "scratch.db"
+    stand = Stand(limits=replace(LIMITS, slice_lines_max=1))
+    stand.scratch = scratch = SqliteScratch(path)
+    stand.applier._rehearsal = stand.rehearsal()
+    told = [new(str(i), individual_number=number) for i, number in enumerate(NUMBERS, 1)]
+    again = said("NUMBER", "1", individual_number=NUMBERS[1])
+    await stand.receive(a_file(*told, again, new("9")), is_dry_run=True)
+    stand.store.crash_at = 6
+    with pytest.raises(CrashError):
+        await stand.apply_all()
+    held = path.read_bytes()
+    assert "太郎".encode() in held
+    assert not any(number.encode() in held for number in NUMBERS)
+    assert await stand.refused() == [RefusedLine(5, "individual_number", "NUMBER_DIFFERS")]
+    await scratch.end()
+
+
+async def test_a_dry_run_and_an_upload_are_two() -> None:
     """One request id is either; the other kind is refused under it."""
     stand = Stand()
     await stand.upload(a_file(new()), "r", is_dry_run=True)
