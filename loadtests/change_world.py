@@ -24,7 +24,13 @@ from gateway.edges.rpc.convert import sheet
 from gateway.formats.coverage_csv import decode_cells, encode_header, encode_line
 from gateway.formats.coverage_file import CoverageReader
 from gateway.policy import published_policy
-from gateway.store.memory import MemoryAccesses, MemorySpool, MemoryStore, MemoryVault
+from gateway.store.memory import (
+    MemoryAccesses,
+    MemoryScratch,
+    MemorySpool,
+    MemoryStore,
+    MemoryVault,
+)
 from gateway.store.sqlite import SqliteStore
 from gateway.usecases.apply_uploads import Applier
 from gateway.usecases.confirm_eligibility import LookupLimits, confirm_eligibility
@@ -32,6 +38,7 @@ from gateway.usecases.context import Caller, Context
 from gateway.usecases.desk import Desk
 from gateway.usecases.door import Door
 from gateway.usecases.register_coverage import register
+from gateway.usecases.rehearsal import Rehearsal, RehearsedVault
 from gateway.usecases.upload_coverage import Receiver, UploadLimits, UploadReport, upload_key_of
 from simulators.population import made_up_individual_number
 
@@ -55,7 +62,7 @@ REASONS: Final = ("01", "03", "99")
 MATCHES_MAX: Final = 50
 RULES: Final = Rules()
 LIMITS: Final = LookupLimits(3_650, 366, MATCHES_MAX, 0)
-UPLOADS: Final = UploadLimits(1_000_000, 100_000, 2_000, 200, 50, 100)
+UPLOADS: Final = UploadLimits(1_000_000, 100_000, 2_000, 200, 50, 100, 100)
 
 
 class Place:
@@ -72,7 +79,8 @@ class Place:
         self.door = Door(published_policy(), self.accesses)
         self.desk = Desk(store, self.vault, self._new_key, self._clock)
         spool = MemorySpool()
-        self.applier = Applier(store, spool, self.desk, CoverageReader, UPLOADS)
+        rehearsal = Rehearsal(self.desk, store, MemoryScratch(), RehearsedVault(self.vault))
+        self.applier = Applier(store, spool, self.desk, CoverageReader, UPLOADS, rehearsal)
         self.receiver = Receiver(store, spool, self.desk, self.door, UPLOADS, self.applier.wake)
 
     def _clock(self) -> Instant:

@@ -49,6 +49,11 @@ class CoverageServiceStub(object):
                 request_serializer=gateway_dot_v1_dot_coverage__pb2.GetUploadRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_coverage__pb2.GetUploadResponse.FromString,
                 _registered_method=True)
+        self.ListRefusedLines = channel.unary_unary(
+                '/gateway.v1.CoverageService/ListRefusedLines',
+                request_serializer=gateway_dot_v1_dot_coverage__pb2.ListRefusedLinesRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_coverage__pb2.ListRefusedLinesResponse.FromString,
+                _registered_method=True)
         self.RegisterCoverage = channel.unary_unary(
                 '/gateway.v1.CoverageService/RegisterCoverage',
                 request_serializer=gateway_dot_v1_dot_coverage__pb2.RegisterCoverageRequest.SerializeToString,
@@ -128,7 +133,8 @@ class CoverageServiceServicer(object):
 
         The first message opens the upload; chunks follow; `finish` closes it. The server answers with
         the offset that is durable (resume there), then `received` (all bytes are safe), then `report`
-        (all good lines are visible). The same request_id gives the same report again.
+        (all good lines are visible). Between the two it tells now and then how far applying is. The
+        same request_id gives the same report again. A dry run does the same and changes nothing.
 
         Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, UPLOAD_OFFSET_WRONG, FIELD_REQUIRED),
         FAILED_PRECONDITION (UPLOAD_DIFFERS, UPLOAD_BUSY), PERMISSION_DENIED (ROLE_NOT_ALLOWED),
@@ -142,6 +148,18 @@ class CoverageServiceServicer(object):
         """Gives the state of an upload, with its report once it is applied.
 
         Refuses with NOT_FOUND (UPLOAD_UNKNOWN), PERMISSION_DENIED, UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRefusedLines(self, request, context):
+        """Lists the refused lines of an upload of the caller that is applied, a page at a time.
+
+        The report of an upload carries only the first of them.
+
+        Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG, PAGE_TOKEN_WRONG), NOT_FOUND
+        (UPLOAD_UNKNOWN), FAILED_PRECONDITION (UPLOAD_NOT_APPLIED), PERMISSION_DENIED, UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -318,6 +336,11 @@ def add_CoverageServiceServicer_to_server(servicer, server):
                     request_deserializer=gateway_dot_v1_dot_coverage__pb2.GetUploadRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_coverage__pb2.GetUploadResponse.SerializeToString,
             ),
+            'ListRefusedLines': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRefusedLines,
+                    request_deserializer=gateway_dot_v1_dot_coverage__pb2.ListRefusedLinesRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_coverage__pb2.ListRefusedLinesResponse.SerializeToString,
+            ),
             'RegisterCoverage': grpc.unary_unary_rpc_method_handler(
                     servicer.RegisterCoverage,
                     request_deserializer=gateway_dot_v1_dot_coverage__pb2.RegisterCoverageRequest.FromString,
@@ -442,6 +465,33 @@ class CoverageService(object):
             '/gateway.v1.CoverageService/GetUpload',
             gateway_dot_v1_dot_coverage__pb2.GetUploadRequest.SerializeToString,
             gateway_dot_v1_dot_coverage__pb2.GetUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRefusedLines(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.CoverageService/ListRefusedLines',
+            gateway_dot_v1_dot_coverage__pb2.ListRefusedLinesRequest.SerializeToString,
+            gateway_dot_v1_dot_coverage__pb2.ListRefusedLinesResponse.FromString,
             options,
             channel_credentials,
             insecure,

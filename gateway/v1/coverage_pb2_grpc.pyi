@@ -43,7 +43,8 @@ class CoverageServiceStub:
 
     The first message opens the upload; chunks follow; `finish` closes it. The server answers with
     the offset that is durable (resume there), then `received` (all bytes are safe), then `report`
-    (all good lines are visible). The same request_id gives the same report again.
+    (all good lines are visible). Between the two it tells now and then how far applying is. The
+    same request_id gives the same report again. A dry run does the same and changes nothing.
 
     Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, UPLOAD_OFFSET_WRONG, FIELD_REQUIRED),
     FAILED_PRECONDITION (UPLOAD_DIFFERS, UPLOAD_BUSY), PERMISSION_DENIED (ROLE_NOT_ALLOWED),
@@ -53,6 +54,14 @@ class CoverageServiceStub:
     """Gives the state of an upload, with its report once it is applied.
 
     Refuses with NOT_FOUND (UPLOAD_UNKNOWN), PERMISSION_DENIED, UNAVAILABLE.
+    """
+    ListRefusedLines: _grpc.UnaryUnaryMultiCallable[_coverage_pb2.ListRefusedLinesRequest, _coverage_pb2.ListRefusedLinesResponse]
+    """Lists the refused lines of an upload of the caller that is applied, a page at a time.
+
+    The report of an upload carries only the first of them.
+
+    Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG, PAGE_TOKEN_WRONG), NOT_FOUND
+    (UPLOAD_UNKNOWN), FAILED_PRECONDITION (UPLOAD_NOT_APPLIED), PERMISSION_DENIED, UNAVAILABLE.
     """
     RegisterCoverage: _grpc.UnaryUnaryMultiCallable[_coverage_pb2.RegisterCoverageRequest, _coverage_pb2.RegisterCoverageResponse]
     """Registers one change, given as the cells of one line of the coverage file.
@@ -175,7 +184,8 @@ class CoverageServiceAsyncStub(CoverageServiceStub):
 
     The first message opens the upload; chunks follow; `finish` closes it. The server answers with
     the offset that is durable (resume there), then `received` (all bytes are safe), then `report`
-    (all good lines are visible). The same request_id gives the same report again.
+    (all good lines are visible). Between the two it tells now and then how far applying is. The
+    same request_id gives the same report again. A dry run does the same and changes nothing.
 
     Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, UPLOAD_OFFSET_WRONG, FIELD_REQUIRED),
     FAILED_PRECONDITION (UPLOAD_DIFFERS, UPLOAD_BUSY), PERMISSION_DENIED (ROLE_NOT_ALLOWED),
@@ -185,6 +195,14 @@ class CoverageServiceAsyncStub(CoverageServiceStub):
     """Gives the state of an upload, with its report once it is applied.
 
     Refuses with NOT_FOUND (UPLOAD_UNKNOWN), PERMISSION_DENIED, UNAVAILABLE.
+    """
+    ListRefusedLines: _aio.UnaryUnaryMultiCallable[_coverage_pb2.ListRefusedLinesRequest, _coverage_pb2.ListRefusedLinesResponse]  # type: ignore[assignment]
+    """Lists the refused lines of an upload of the caller that is applied, a page at a time.
+
+    The report of an upload carries only the first of them.
+
+    Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG, PAGE_TOKEN_WRONG), NOT_FOUND
+    (UPLOAD_UNKNOWN), FAILED_PRECONDITION (UPLOAD_NOT_APPLIED), PERMISSION_DENIED, UNAVAILABLE.
     """
     RegisterCoverage: _aio.UnaryUnaryMultiCallable[_coverage_pb2.RegisterCoverageRequest, _coverage_pb2.RegisterCoverageResponse]  # type: ignore[assignment]
     """Registers one change, given as the cells of one line of the coverage file.
@@ -310,7 +328,8 @@ class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
 
         The first message opens the upload; chunks follow; `finish` closes it. The server answers with
         the offset that is durable (resume there), then `received` (all bytes are safe), then `report`
-        (all good lines are visible). The same request_id gives the same report again.
+        (all good lines are visible). Between the two it tells now and then how far applying is. The
+        same request_id gives the same report again. A dry run does the same and changes nothing.
 
         Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, UPLOAD_OFFSET_WRONG, FIELD_REQUIRED),
         FAILED_PRECONDITION (UPLOAD_DIFFERS, UPLOAD_BUSY), PERMISSION_DENIED (ROLE_NOT_ALLOWED),
@@ -326,6 +345,20 @@ class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
         """Gives the state of an upload, with its report once it is applied.
 
         Refuses with NOT_FOUND (UPLOAD_UNKNOWN), PERMISSION_DENIED, UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRefusedLines(
+        self,
+        request: _coverage_pb2.ListRefusedLinesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coverage_pb2.ListRefusedLinesResponse, _abc.Awaitable[_coverage_pb2.ListRefusedLinesResponse]]:
+        """Lists the refused lines of an upload of the caller that is applied, a page at a time.
+
+        The report of an upload carries only the first of them.
+
+        Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG, PAGE_TOKEN_WRONG), NOT_FOUND
+        (UPLOAD_UNKNOWN), FAILED_PRECONDITION (UPLOAD_NOT_APPLIED), PERMISSION_DENIED, UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

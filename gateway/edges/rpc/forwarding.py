@@ -42,6 +42,7 @@ COVERAGE: Final = ForwardedService(
     frozenset({Role.INSURER}),
     (
         "GetUpload",
+        "ListRefusedLines",
         "RegisterCoverage",
         "RegisterAcquisition",
         "ChangeItems",
