@@ -1,7 +1,7 @@
 """
 Laws of insurers' changes, tried on many small made-up worlds, on SQLite and on the model.
 
-    python -m loadtests.change_properties [--cases 1000] [--seed 1]
+    python -m loadtests.change_properties [--cases 800] [--seed 1]
 
 Each case makes up enrollees of two insurers and changes about them of every kind, and tells them
 through the use cases themselves, by calls and by files. Four laws: what is said again changes
@@ -57,7 +57,7 @@ from loadtests.change_world import (
     unversioned,
 )
 
-CASES: Final = 1_000
+CASES: Final = 800
 PLANTED_CASES_MAX: Final = 60
 """Cases within which a planted defect must be noticed."""
 ASKED_A_STEP: Final = 8

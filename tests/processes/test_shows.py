@@ -108,7 +108,7 @@ def test_syncs_come_before_acknowledgements_and_answers() -> None:
 
 
 def test_laws_of_changes_hold() -> None:
-    """A few worlds a law; `python -m loadtests.change_properties` tries a thousand of each."""
+    """A few worlds a law; `python -m loadtests.change_properties` tries hundreds of each."""
     shown = run("loadtests.change_properties", "--cases", "6")
 
     assert shown.count("planted defect noticed") == 4
