@@ -32,13 +32,14 @@ from gateway.store.memory import (
     MemoryVault,
 )
 from gateway.store.sqlite import SqliteStore
+from gateway.store.vault import RehearsedVault
 from gateway.usecases.apply_uploads import Applier
 from gateway.usecases.confirm_eligibility import LookupLimits, confirm_eligibility
 from gateway.usecases.context import Caller, Context
 from gateway.usecases.desk import Desk
 from gateway.usecases.door import Door
 from gateway.usecases.register_coverage import register
-from gateway.usecases.rehearsal import Rehearsal, RehearsedVault
+from gateway.usecases.rehearsal import Rehearsal
 from gateway.usecases.upload_coverage import Receiver, UploadLimits, UploadReport, upload_key_of
 from simulators.population import made_up_individual_number
 
