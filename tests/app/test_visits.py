@@ -67,7 +67,7 @@ async def clinic(tmp_path: Path, world: CardWorld) -> AsyncIterator[Path]:
     """The root of a sandbox whose clinic has a reader."""
     made = Clinic.at(tmp_path, world)
     await made.prepare()
-    async with made.serving(made.service().methods()):
+    async with made.serving(made.services()):
         yield put_in_order(made)
 
 
@@ -75,7 +75,7 @@ async def clinic(tmp_path: Path, world: CardWorld) -> AsyncIterator[Path]:
 async def home(tmp_path: Path, world: CardWorld) -> AsyncIterator[Path]:
     """The root of a sandbox with a portal."""
     made = Home.at(tmp_path, world)
-    async with made.serving(made.service().methods()):
+    async with made.serving(made.services()):
         yield put_in_order(made)
 
 
