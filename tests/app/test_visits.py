@@ -75,7 +75,7 @@ async def clinic(tmp_path: Path, world: CardWorld) -> AsyncIterator[Path]:
 async def home(tmp_path: Path, world: CardWorld) -> AsyncIterator[Path]:
     """The root of a sandbox with a portal."""
     made = Home.at(tmp_path, world)
-    async with made.serving(made.services()):
+    async with made.serving(made.service().methods()):
         yield put_in_order(made)
 
 
