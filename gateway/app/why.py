@@ -155,7 +155,7 @@ def _version_rows(
                 KINDS[one.kind][place],
                 day_text(one.acquisition_date),
                 f"{day_text(one.loss_date)} {one.loss_reason}" if one.HasField("loss_date") else "",
-                f"{one.request_id} : {one.line_number}",
+                f"{one.request_id} : {one.line_number}" if one.request_id else "",
                 "←" if one.is_deciding else "",
             ],
         )

@@ -122,7 +122,9 @@ class Working(Numbering):
         if is_moved_already and after != before:
             raise Conflict("COVERAGE_UNKNOWN")
         self._require_alone(whole, enrollee)
-        brings_number = is_linking(change, enrollee, is_number_held=is_number_held)
+        brings_number = is_linking(
+            change, enrollee, is_number_held=is_number_held, is_checked=self._is_checked
+        )
         if enrollee is None:
             enrollee = self._enrol(change)
         if after != before:

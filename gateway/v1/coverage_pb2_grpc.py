@@ -73,6 +73,11 @@ class CoverageServiceStub(object):
                 request_serializer=gateway_dot_v1_dot_coverage__pb2.RecheckIndividualNumbersRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_coverage__pb2.RecheckIndividualNumbersResponse.FromString,
                 _registered_method=True)
+        self.SearchIndividualNumbers = channel.unary_unary(
+                '/gateway.v1.CoverageService/SearchIndividualNumbers',
+                request_serializer=gateway_dot_v1_dot_coverage__pb2.SearchIndividualNumbersRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_coverage__pb2.SearchIndividualNumbersResponse.FromString,
+                _registered_method=True)
         self.ListLooksThrough = channel.unary_unary(
                 '/gateway.v1.CoverageService/ListLooksThrough',
                 request_serializer=gateway_dot_v1_dot_coverage__pb2.ListLooksThroughRequest.SerializeToString,
@@ -173,6 +178,21 @@ class CoverageServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SearchIndividualNumbers(self, request, context):
+        """Has the register asked for the numbers of the caller's enrollees without one, a page at a time,
+        by the five items (5情報). All five must match one resident; what is found is checked like a
+        told number.
+
+        Works whatever the gateway's setting of searching by itself. One that is looked for already is
+        not put twice; one not found before is looked for again. Ask on with next_page_token.
+
+        Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG), FAILED_PRECONDITION
+        (NUMBERS_NOT_CHECKED), PERMISSION_DENIED (ROLE_NOT_ALLOWED), UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListLooksThrough(self, request, context):
         """Lists who could have seen an enrollee's covers through each person the enrollee was linked to.
 
@@ -223,6 +243,11 @@ def add_CoverageServiceServicer_to_server(servicer, server):
                     servicer.RecheckIndividualNumbers,
                     request_deserializer=gateway_dot_v1_dot_coverage__pb2.RecheckIndividualNumbersRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_coverage__pb2.RecheckIndividualNumbersResponse.SerializeToString,
+            ),
+            'SearchIndividualNumbers': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchIndividualNumbers,
+                    request_deserializer=gateway_dot_v1_dot_coverage__pb2.SearchIndividualNumbersRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_coverage__pb2.SearchIndividualNumbersResponse.SerializeToString,
             ),
             'ListLooksThrough': grpc.unary_unary_rpc_method_handler(
                     servicer.ListLooksThrough,
@@ -423,6 +448,33 @@ class CoverageService(object):
             '/gateway.v1.CoverageService/RecheckIndividualNumbers',
             gateway_dot_v1_dot_coverage__pb2.RecheckIndividualNumbersRequest.SerializeToString,
             gateway_dot_v1_dot_coverage__pb2.RecheckIndividualNumbersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchIndividualNumbers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.CoverageService/SearchIndividualNumbers',
+            gateway_dot_v1_dot_coverage__pb2.SearchIndividualNumbersRequest.SerializeToString,
+            gateway_dot_v1_dot_coverage__pb2.SearchIndividualNumbersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -95,6 +95,17 @@ class CoverageServiceStub:
     Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG), FAILED_PRECONDITION
     (NUMBERS_NOT_CHECKED), PERMISSION_DENIED (ROLE_NOT_ALLOWED), UNAVAILABLE.
     """
+    SearchIndividualNumbers: _grpc.UnaryUnaryMultiCallable[_coverage_pb2.SearchIndividualNumbersRequest, _coverage_pb2.SearchIndividualNumbersResponse]
+    """Has the register asked for the numbers of the caller's enrollees without one, a page at a time,
+    by the five items (5情報). All five must match one resident; what is found is checked like a
+    told number.
+
+    Works whatever the gateway's setting of searching by itself. One that is looked for already is
+    not put twice; one not found before is looked for again. Ask on with next_page_token.
+
+    Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG), FAILED_PRECONDITION
+    (NUMBERS_NOT_CHECKED), PERMISSION_DENIED (ROLE_NOT_ALLOWED), UNAVAILABLE.
+    """
     ListLooksThrough: _grpc.UnaryUnaryMultiCallable[_coverage_pb2.ListLooksThroughRequest, _coverage_pb2.ListLooksThroughResponse]
     """Lists who could have seen an enrollee's covers through each person the enrollee was linked to.
 
@@ -168,6 +179,17 @@ class CoverageServiceAsyncStub(CoverageServiceStub):
     (誤入力チェック). A registration the register now disagrees with is suspended.
 
     A number that still waits for its answer is not put twice. Ask on with next_page_token.
+
+    Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG), FAILED_PRECONDITION
+    (NUMBERS_NOT_CHECKED), PERMISSION_DENIED (ROLE_NOT_ALLOWED), UNAVAILABLE.
+    """
+    SearchIndividualNumbers: _aio.UnaryUnaryMultiCallable[_coverage_pb2.SearchIndividualNumbersRequest, _coverage_pb2.SearchIndividualNumbersResponse]  # type: ignore[assignment]
+    """Has the register asked for the numbers of the caller's enrollees without one, a page at a time,
+    by the five items (5情報). All five must match one resident; what is found is checked like a
+    told number.
+
+    Works whatever the gateway's setting of searching by itself. One that is looked for already is
+    not put twice; one not found before is looked for again. Ask on with next_page_token.
 
     Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG), FAILED_PRECONDITION
     (NUMBERS_NOT_CHECKED), PERMISSION_DENIED (ROLE_NOT_ALLOWED), UNAVAILABLE.
@@ -284,6 +306,23 @@ class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
         (誤入力チェック). A registration the register now disagrees with is suspended.
 
         A number that still waits for its answer is not put twice. Ask on with next_page_token.
+
+        Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG), FAILED_PRECONDITION
+        (NUMBERS_NOT_CHECKED), PERMISSION_DENIED (ROLE_NOT_ALLOWED), UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def SearchIndividualNumbers(
+        self,
+        request: _coverage_pb2.SearchIndividualNumbersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coverage_pb2.SearchIndividualNumbersResponse, _abc.Awaitable[_coverage_pb2.SearchIndividualNumbersResponse]]:
+        """Has the register asked for the numbers of the caller's enrollees without one, a page at a time,
+        by the five items (5情報). All five must match one resident; what is found is checked like a
+        told number.
+
+        Works whatever the gateway's setting of searching by itself. One that is looked for already is
+        not put twice; one not found before is looked for again. Ask on with next_page_token.
 
         Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG), FAILED_PRECONDITION
         (NUMBERS_NOT_CHECKED), PERMISSION_DENIED (ROLE_NOT_ALLOWED), UNAVAILABLE.

@@ -173,6 +173,14 @@ def test_no_clinic_facing_message_can_hold_a_my_number(contract: Contract) -> No
     assert not contract.open_texts(ELIGIBILITY)
 
 
+def test_nobody_but_an_insurer_has_a_field_to_ask_for_a_my_number(contract: Contract) -> None:
+    """R002-18: of the gateway's services CoverageService alone has one; no reader, no portal."""
+    register = {"ResidentRegisterService", "ResidentRegisterSimulationService"}
+    others = contract.methods.keys() - {COVERAGE} - register
+    assert {ELIGIBILITY, "CardReaderService", "ClaimService", "PersonService"} <= others
+    assert [name for service in others for name in contract.number_like(service)] == []
+
+
 PLANTED = """
 syntax = "proto3";
 package gateway.v1;

@@ -206,6 +206,14 @@ def test_purpose_serves_a_statutory_business(purpose: Purpose) -> None:
     assert purpose.recipients or purpose.kind is Operation.USE
 
 
+@pytest.mark.parametrize("code", sorted(ALLOWED))
+def test_a_my_number_is_used_for_its_own_purpose_alone(code: str) -> None:
+    """R002-18: with any purpose but an insurer's registration a My Number is denied."""
+    request = structs.replace(ALLOWED[code], data=ALLOWED[code].data | {DataCategory.NUMBER})
+    expected = None if code == "KP7-OR-01" else "MYNUMBER_FORBIDDEN"
+    assert denial(request, published_policy(), ON) == expected
+
+
 @pytest.mark.parametrize("role", Role)
 def test_no_institution_can_reach_a_my_number(role: Role) -> None:
     """No published purpose hands a My Number to an institution or a review body (R003-18)."""

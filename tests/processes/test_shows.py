@@ -70,12 +70,20 @@ def test_no_told_number_is_lost_when_the_writer_is_killed() -> None:
     assert "lost or wrong 0" in run("loadtests.number_kills", "--rounds", "3", "--seed", "3")
 
 
-def test_a_wrong_link_is_found_repaired_and_explained() -> None:
-    """Who had looked through it is listed, and `why` tells of it before and after."""
+def test_a_wrong_link_is_made_viewed_found_and_repaired() -> None:
+    """The insurer's list names who was shown the wrong cover, and `onshi why` tells the story."""
     shown = run("loadtests.wrong_link")
 
+    assert "bad 0" in shown
     assert "NOT FOUND" not in shown
-    assert "bad []" in shown
+
+
+def test_no_my_number_leaks() -> None:
+    """Two days of mishaps; `python -m loadtests.number_leaks` lets a month pass."""
+    shown = run("loadtests.number_leaks", "--days", "2", "--people", "0")
+
+    assert "not found 0" in shown
+    assert "found 0 {}" in shown
 
 
 def test_who_may_not_ask_is_refused() -> None:

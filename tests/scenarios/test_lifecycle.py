@@ -155,8 +155,13 @@ async def test_purpose_kp1_d_08_inquiry(place: Place) -> None:
 
 
 async def test_purpose_r002_18_my_number(place: Place) -> None:
-    """R002-18: no answer holds a My Number, and nobody but its insurer may tell one."""
+    """R002-18, R003-18: no answer holds a My Number, and only its insurer may tell one."""
     await played(place, insurers.my_number_kept)
+
+
+async def test_purpose_r003_26_checked_numbers(place: Place) -> None:
+    """R003-26: a number links once the register agrees, and a wrong one shows nothing."""
+    await played(place, insurers.number_checked)
 
 
 async def test_requirement_r003_08_three_ways(place: Place) -> None:

@@ -47,6 +47,7 @@ COVERAGE: Final = ForwardedService(
         "GetIndividualNumberStages",
         "ListOverlaps",
         "RecheckIndividualNumbers",
+        "SearchIndividualNumbers",
         "ListLooksThrough",
     ),
     ("UploadCoverage",),
