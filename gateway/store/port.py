@@ -18,6 +18,7 @@ from typing import NewType, Protocol
 from gateway.domain.card import CardKey
 from gateway.domain.compact import CompactHistory
 from gateway.domain.coverage import Coverage, Enrolment, History
+from gateway.domain.feed import EnrolleeChange
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
 from gateway.domain.inquiry import Inquiry
 from gateway.domain.lag import Case
@@ -259,6 +260,8 @@ class Batch:
     """What is known of people with several insurers; a state that was known is not written anew."""
     inquiries: list[Inquiry] = field(default_factory=list)
     """Inserted or replaced by their ids."""
+    changes: list[EnrolleeChange] = field(default_factory=list)
+    """Each changed enrollee once; numbered on in its insurer's stream, see `port_feed`."""
 
 
 class Writing(Reading, Protocol):

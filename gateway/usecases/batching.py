@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from gateway.domain.coverage import Enrolment
+from gateway.domain.feed import ChangeKind, EnrolleeChange
 from gateway.domain.identifiers import PersonKey
 from gateway.domain.projection import history_of
-from gateway.store.port import Batch, LookupRow, NewLink
+from gateway.store.port import Batch, LookupRow, NewLink, NewVersion
 from gateway.usecases.enrollees import WorkedEnrollee, row_of
 from gateway.usecases.overlap_states import overlap_states
 
@@ -48,6 +49,7 @@ def batch_of(
             LookupRow(key, birth_date, enrollee.key, enrollee.person_key)
             for key, birth_date in sorted(rows)
         )
+    batch.changes.extend(_changes(batch.versions, enrollees))
     batch.overlaps.extend(overlap_states(enrollees, touched))
     for person_key in sorted(touched):
         version = person_versions.get(person_key, 0)
@@ -56,3 +58,25 @@ def batch_of(
                 history_of(person_key, version + 1, residents.get(person_key, ()))
             )
     return batch
+
+
+def _changes(
+    versions: Iterable[NewVersion], enrollees: Iterable[WorkedEnrollee]
+) -> Iterator[EnrolleeChange]:
+    """What the feed says of a batch: each changed enrollee once, with its last new version."""
+    last = {version.enrollee_key: version.coverage for version in versions}
+    for enrollee in enrollees:
+        kinds = enrollee.kinds
+        if enrollee.is_relinked:
+            linked, unlinked = ChangeKind.NUMBER_LINKED, ChangeKind.NUMBER_UNLINKED
+            kinds |= (linked if enrollee.is_numbered else unlinked).value
+        if kinds:
+            cover = last.get(enrollee.key) or enrollee.covers[-1]
+            yield EnrolleeChange(
+                enrollee.key,
+                enrollee.insurer_number,
+                enrollee.person_key,
+                kinds,
+                cover.cover_no,
+                cover.version_no,
+            )

@@ -13,6 +13,7 @@ from dataclasses import replace
 from msgspec import structs
 
 from gateway.domain.coverage import Coverage, CoverState
+from gateway.domain.feed import kinds_between
 from gateway.domain.identifiers import EnrolleeKey, LookupKey, PersonKey
 from gateway.domain.period import Instant
 from gateway.domain.residents import compared_cover, five_items_of, is_searchable
@@ -130,6 +131,7 @@ class Numbering:
         upload_key: UploadKey,
         line_number: int,
     ) -> None:
+        enrollee.kinds |= kinds_between(enrollee.covers, after)
         before = set(enrollee.covers)
         for cover in after:
             if cover not in before:
