@@ -29,7 +29,7 @@ from gateway.edges.rpc.card import CardReaderService
 from gateway.edges.rpc.convert import sheet
 from gateway.edges.rpc.eligibility import EligibilityService
 from gateway.edges.rpc.explanation import ExplanationService
-from gateway.edges.rpc.forwarding import COVERAGE, INQUIRY, LAG, PERSON, Forwarded
+from gateway.edges.rpc.forwarding import COVERAGE, FEED, INQUIRY, LAG, PERSON, Forwarded
 from gateway.edges.rpc.identity import CertificateIdentity
 from gateway.edges.rpc.server import Bounds, Front, build_server
 from gateway.observe import configure
@@ -85,6 +85,8 @@ class Worker:
         methods = [*self.eligibility.methods(), *Forwarded(self._writer, COVERAGE).methods()]
         methods += Forwarded(self._writer, LAG).methods()
         methods += Forwarded(self._writer, INQUIRY).methods()
+        self._feed = Forwarded(self._writer, FEED)
+        methods += self._feed.methods()
         explain_limits = ExplainLimits(lookup_limits, limits.explained_versions_max)
         methods += ExplanationService(self._store, door, rules, explain_limits).methods()
         methods += LateClaims(settings, self._store, door).methods()
@@ -121,6 +123,7 @@ class Worker:
             self._watched.refresh()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), REFRESH_S)
+        self._feed.end()
         await self.server.stop(self._settings.limits.drain_s_max)
         await self._writer.close()
         await self._portal.close()

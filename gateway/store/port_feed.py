@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from gateway.domain.feed import ChangeEvent, Event, NewsEvent
 from gateway.domain.period import Instant
 
-SomeEvent = TypeVar("SomeEvent", bound=Event, covariant=True)
+SomeEvent_co = TypeVar("SomeEvent_co", bound=Event, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Ends:
     time_at: Instant
 
 
-class Stream(Protocol[SomeEvent]):
+class Stream(Protocol[SomeEvent_co]):
     """The streams of one kind of watcher, told apart by the watcher's code."""
 
     async def ends(self, code: str, sequence: int) -> Ends:
@@ -42,7 +42,7 @@ class Stream(Protocol[SomeEvent]):
             Unavailable: `STORE_UNAVAILABLE`.
         """
 
-    async def after(self, code: str, sequence: int, events_max: int) -> Sequence[SomeEvent]:
+    async def after(self, code: str, sequence: int, events_max: int) -> Sequence[SomeEvent_co]:
         """
         Give events that come after one, in order, at most so many.
 

@@ -158,7 +158,7 @@ def overlaps(page: OverlapPage) -> coverage_pb2.ListOverlapsResponse:
 def _overlap(one: KnownOverlap) -> coverage_pb2.Overlap:
     own, other, shared = one.overlap.own, one.overlap.other, one.overlap.shared
     return coverage_pb2.Overlap(
-        insured_id=_insured_id(own.insured_id),
+        insured_id=insured_id_message(own.insured_id),
         birth_date=date_message(own.birth_date),
         acquisition_date=date_message(own.period.start),
         loss_date=date_message(own.period.end),
@@ -172,7 +172,8 @@ def _overlap(one: KnownOverlap) -> coverage_pb2.Overlap:
     )
 
 
-def _insured_id(said: InsuredId) -> types_pb2.InsuredId:
+def insured_id_message(said: InsuredId) -> types_pb2.InsuredId:
+    """Spell an enrollee's identifiers."""
     return types_pb2.InsuredId(
         insurer_number=said.insurer_number.zero_padded,
         symbol=said.symbol,
@@ -263,7 +264,7 @@ def _inquiry(one: Inquiry) -> inquiry_pb2.Inquiry:
         inquiry_id=one.inquiry_id.hex(),
         asking_insurer_number=one.asking.zero_padded,
         question=inquiry_pb2.InquiryQuestion(
-            insured_id=_insured_id(one.question.insured_id),
+            insured_id=insured_id_message(one.question.insured_id),
             birth_date=date_message(one.question.birth_date),
             kind=_code(one.question.kind),
             on_date=date_message(one.question.on),
