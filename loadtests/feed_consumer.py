@@ -36,7 +36,9 @@ def lines_of(message: pb.WatchChangesResponse) -> bytes:
     lines = [
         f"{one.sequence} {one.insured_id.number} {one.request_id}\n" for one in message.changes
     ]
-    lines += [f"{one.sequence} {one.access_record_id} -\n" for one in message.outdated_confirmations]
+    lines += [
+        f"{one.sequence} {one.access_record_id} -\n" for one in message.outdated_confirmations
+    ]
     return "".join(lines).encode()
 
 
