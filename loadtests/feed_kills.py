@@ -162,7 +162,7 @@ async def caught_up(world: World, expected: dict[str, int]) -> None:
     until = time.monotonic() + CAUGHT_UP_S_MAX
     for party, events in expected.items():
         bookmark = Bookmark(bookmark_path(world.root, party))
-        while bookmark.read().sequence < events and time.monotonic() < until:
+        while bookmark.read().sequence < events and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 

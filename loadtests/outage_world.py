@@ -19,7 +19,7 @@ from gateway.app.clock import SandboxClock
 from gateway.app.sandbox import Sandbox, read_description, running_sandbox
 from gateway.app.supervisor import Gateway
 from gateway.domain.card import HolderCheck
-from gateway.domain.period import tokyo_day
+from gateway.domain.period import Instant, tokyo_day
 from gateway.v1 import coverage_pb2, eligibility_pb2, types_pb2
 from gateway.v1 import resident_register_pb2 as register_pb2
 from gateway.v1.coverage_pb2_grpc import CoverageServiceStub
@@ -110,7 +110,7 @@ class OutageWorld:
         return tokyo_day(self.now)
 
     @property
-    def now(self) -> int:
+    def now(self) -> Instant:
         """The sandbox's time."""
         clock = SandboxClock(self.sandbox.data.clock)
         try:
@@ -191,7 +191,7 @@ class OutageWorld:
                 return len(left)
             await asyncio.sleep(POLL_S)
 
-    async def by_number(self, row: Row, on: date, known: int | None = None) -> Told:
+    async def by_number(self, row: Row, on: date, known: Instant | None = None) -> Told:
         """Ask by what the card shows, as of a moment if one is given."""
         request = eligibility_pb2.ConfirmEligibilityRequest(
             insured_id=types_pb2.InsuredId(**card_of(row).cells()),

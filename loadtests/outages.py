@@ -1,9 +1,9 @@
 """
 Outages: an insurer's link, the resident register, the writer; and what clinics are told meanwhile.
 
-1. The link of two insurers is down for two sandbox days while people change jobs. Answers are stale:
-   the old cover reads valid, the card finds it. Then the queued files come, with their true dates:
-   today's answers are right, those for days past too, a question as of then is answered as then,
+1. The link of two insurers is down for two sandbox days while people change jobs. Answers are
+   stale: the old cover reads valid, the card finds it. Then the queued files come with their true
+   dates: answers are right, for days past too, a question as of then is answered as it was then,
    and the lag report shows the two days.
 2. The resident register is away. Numbers wait, clinics are told what a cover without a number
    gives; the writer is killed meanwhile. Back again, all link and none is lost.
@@ -28,12 +28,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import grpc
 
 from gateway.app.visits import set_conditions
+from gateway.domain.period import Instant
 from gateway.v1 import coverage_pb2
 from gateway.v1 import lag_pb2 as pb
 from gateway.v1.coverage_pb2_grpc import CoverageServiceStub
@@ -73,18 +75,18 @@ def said(name: str, checks: dict[str, int | bool], wrong: Sequence[str]) -> bool
 
 
 def stale(
-    world: OutageWorld, movers: Sequence[Mover], on: date, known: int | None = None
+    world: OutageWorld, movers: Sequence[Mover], on: date, known: Instant | None = None
 ) -> list[Ask]:
     """What is told while nobody has heard of the change of jobs."""
     asks = []
     for mover in movers:
         before, after = mover.story.before, mover.after
         asks += [
-            Ask("the old number", lambda r=before: world.by_number(r, on, known), (VALID, OLD)),
-            Ask("the new number", lambda r=after: world.by_number(r, on, known), (UNKNOWN, "")),
+            Ask("the old number", partial(world.by_number, before, on, known), (VALID, OLD)),
+            Ask("the new number", partial(world.by_number, after, on, known), (UNKNOWN, "")),
         ]  # fmt: skip
         if known is None:
-            asks.append(Ask("the card", lambda m=mover: world.by_card(m, on), (VALID, OLD)))
+            asks.append(Ask("the card", partial(world.by_card, mover, on), (VALID, OLD)))
     return asks
 
 
@@ -94,11 +96,11 @@ def caught_up(world: OutageWorld, movers: Sequence[Mover], before: date, on: dat
     for mover in movers:
         old, new = mover.story.before, mover.after
         asks += [
-            Ask("the old number", lambda r=old: world.by_number(r, on), (MOVED, OLD)),
-            Ask("the old number before", lambda r=old: world.by_number(r, before), (VALID, OLD)),
-            Ask("the new number", lambda r=new: world.by_number(r, on), (VALID, NEW)),
-            Ask("the card", lambda m=mover: world.by_card(m, on), (VALID, NEW)),
-            Ask("the card before", lambda m=mover: world.by_card(m, before), (VALID, OLD)),
+            Ask("the old number", partial(world.by_number, old, on), (MOVED, OLD)),
+            Ask("the old number before", partial(world.by_number, old, before), (VALID, OLD)),
+            Ask("the new number", partial(world.by_number, new, on), (VALID, NEW)),
+            Ask("the card", partial(world.by_card, mover, on), (VALID, NEW)),
+            Ask("the card before", partial(world.by_card, mover, before), (VALID, OLD)),
         ]
     return asks
 
@@ -171,9 +173,9 @@ def waiting(world: OutageWorld, movers: Sequence[Mover], on: date) -> list[Ask]:
     for mover in movers:
         old, new = mover.story.before, mover.after
         asks += [
-            Ask("the new number", lambda r=new: world.by_number(r, on), (VALID, NEW)),
-            Ask("the old number", lambda r=old: world.by_number(r, on), (LOST, OLD)),
-            Ask("the card", lambda m=mover: world.by_card(m, on), (LOST, OLD)),
+            Ask("the new number", partial(world.by_number, new, on), (VALID, NEW)),
+            Ask("the old number", partial(world.by_number, old, on), (LOST, OLD)),
+            Ask("the card", partial(world.by_card, mover, on), (LOST, OLD)),
         ]
     return asks
 
@@ -314,7 +316,7 @@ async def writer_restarted(world: OutageWorld, lines: int) -> bool:
     today = world.today
 
     def answers(row: Row) -> Ask:
-        return Ask(f"line {row['number']}", lambda: world.by_number(row, today), (VALID, NEW))
+        return Ask(f"line {row['number']}", partial(world.by_number, row, today), (VALID, NEW))
 
     wrong = await wrong_among(map(answers, rows))
     wrong += [sentence for asker in askers for sentence in asker.wrong]

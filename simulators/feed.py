@@ -87,11 +87,12 @@ def require_next(place: Place, message: pb.WatchChangesResponse) -> None:
     Raises:
         GapError: If anything is missing, or out of order.
     """
-    events = [*message.changes, *message.outdated_confirmations]
+    sequences = [one.sequence for one in message.changes]
+    sequences += [one.sequence for one in message.outdated_confirmations]
     if place.sequence and message.previous_sequence > place.sequence:
         raise GapError(f"nothing between {place.sequence} and {message.previous_sequence + 1}")
     expected = list(range(message.previous_sequence + 1, message.last_sequence + 1))
-    if [event.sequence for event in events] != expected:
+    if sequences != expected:
         raise GapError(f"a message up to {message.last_sequence} is not whole")
 
 
