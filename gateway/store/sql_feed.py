@@ -90,14 +90,6 @@ WITH fresh AS MATERIALIZED (
     SELECT person_key, recorded_time FROM fresh
     UNION
     SELECT was.person_key, fresh.recorded_time FROM fresh
-    CROSS JOIN facts.links AS now
-        ON now.person_key = fresh.person_key AND now.superseded_time IS NULL
-    CROSS JOIN facts.enrollee_people AS ever ON ever.enrollee_key = now.enrollee_key
-    CROSS JOIN facts.links AS was
-        ON was.person_key = ever.person_key AND was.enrollee_key = ever.enrollee_key
-    WHERE was.is_numbered = 0
-    UNION
-    SELECT was.person_key, fresh.recorded_time FROM fresh
     CROSS JOIN facts.enrollee_people AS ever ON ever.enrollee_key = fresh.enrollee_key
     CROSS JOIN facts.links AS was
         ON was.person_key = ever.person_key AND was.enrollee_key = ever.enrollee_key
@@ -113,8 +105,8 @@ ORDER BY min(concerned.recorded_time), asked.institution_code, asked.record_id, 
 """
 The last confirmations that changes have put out of date.
 
-A change concerns the person it names, whom the person's enrollees were each by itself before a My
-Number linked them, and whom the enrollee was until this change.
+A change concerns the person it names and, where it moved the enrollee, whom the enrollee was until
+then: each link is a change, so whoever asked about an earlier person of it was told at the move.
 """
 
 ADD_NEWS: Final = """
