@@ -2,9 +2,9 @@
 What watching costs those beside it: lookups and files, with and without watchers that catch up.
 
 Watchers read the whole stream of an insurer again and again, which is the most they can ask for.
-Lookups are asked one after the other by a few clinics; a file is uploaded in the same way each time.
-The median of rounds without and with watchers counts. Exit 1 beyond the named bounds; figures that
-were made worse on purpose must be noticed first.
+Lookups are asked one after the other by a few clinics; then a file is uploaded. The median of rounds
+without and with watchers counts. Exit 1 beyond the named bounds; figures that were made worse on
+purpose must be noticed first.
 
     python -m loadtests.feed_beside [--people 10000] [--watchers 3] [--rounds 3]
 """
@@ -101,9 +101,7 @@ async def one_round(world: World, people: int, number: int, watchers: int) -> Fi
     """Measure lookups, then a file."""
     told: list[int] = []
     began = time.monotonic()
-    watching = [
-        asyncio.create_task(read_again_and_again(world, told)) for _ in range(watchers)
-    ]
+    watching = [asyncio.create_task(read_again_and_again(world, told)) for _ in range(watchers)]
     took_ms: list[float] = []
     await asyncio.gather(*(asked(world, people, took_ms) for _ in range(ASKERS)))
     file_began = time.monotonic()

@@ -30,6 +30,8 @@ STEP_CHANGES: Final = 500
 FORGET_EVERY_S: Final = 600.0
 FORGET_EVENTS: Final = 1_000
 """Events forgotten in one transaction."""
+FORGET_REST_S: Final = 0.05
+"""Between two such transactions, for those who wait for the store."""
 RETRY_S: Final = 1.0
 DAY_US: Final = 86_400_000_000
 
@@ -109,8 +111,9 @@ class Feed:
             kept = Instant(now - self._limits.feed_days_kept * DAY_US)
             with suppress(Unavailable):
                 for forget in (self._store.forget_changes, self._news.forget):
-                    while await forget(kept, FORGET_EVENTS) and not self._stop.is_set():
-                        pass
+                    while await forget(kept, FORGET_EVENTS):
+                        if await self._pause(FORGET_REST_S):
+                            break
             await self._trail.forget_asked(Instant(now - self._limits.feed_asked_days_max * DAY_US))
             await self._pause(FORGET_EVERY_S)
 

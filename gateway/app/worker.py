@@ -83,10 +83,9 @@ class Worker:
         self.eligibility = EligibilityService(self._store, door, rules, lookup_limits)
         self._watched = WatchedAuthorities(settings)
         methods = [*self.eligibility.methods(), *Forwarded(self._writer, COVERAGE).methods()]
-        methods += Forwarded(self._writer, LAG).methods()
-        methods += Forwarded(self._writer, INQUIRY).methods()
         self._feed = Forwarded(self._writer, FEED)
-        methods += self._feed.methods()
+        for forwarded in (self._feed, *(Forwarded(self._writer, one) for one in (LAG, INQUIRY))):
+            methods += forwarded.methods()
         explain_limits = ExplainLimits(lookup_limits, limits.explained_versions_max)
         methods += ExplanationService(self._store, door, rules, explain_limits).methods()
         methods += LateClaims(settings, self._store, door).methods()

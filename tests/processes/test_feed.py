@@ -1,4 +1,4 @@
-"""The feed over real processes: the command, who may not watch, and a consumer that takes nothing."""
+"""The feed over real processes: the command, who may not watch, a consumer that takes nothing."""
 
 from __future__ import annotations
 
@@ -76,6 +76,22 @@ async def test_the_command_shows_insurer_and_clinic_what_concerns_them(tmp_path:
     news = [one for message in messages for one in message.get("outdated_confirmations", ())]
     assert news == [{"sequence": "1", "access_record_id": answer.access_record_id}]
     assert not any(part in told for part in (person.card.number, "changes", insurer))
+
+
+async def test_a_watcher_is_told_that_the_gateway_ends(tmp_path: Path) -> None:
+    """The stream ends at once with a reason to come back, and holds up nobody's end."""
+    issue_all(tmp_path / "certs", "1319999999", [INSURER])
+    config = write_config(tmp_path, free_port())
+    loop = asyncio.get_running_loop()
+    async with running(load_settings(config), config) as gateway:
+        channel = channel_to(tmp_path, gateway.port, f"insurer-{INSURER}")
+        feed = watch(channel)
+        await anext(feed)
+        ending = loop.time()
+    with pytest.raises(grpc.aio.AioRpcError, match="WRITER_UNAVAILABLE"):
+        await anext(feed)
+    await channel.close()
+    assert loop.time() - ending < load_settings(config).limits.drain_s_max
 
 
 async def test_a_stalled_consumer_holds_nobody_up(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ async def test_pages_cover_the_stream_and_a_cursor_goes_on_after_any() -> None:
     watched = Watched()
     await watched.stand.upload(a_file(*(new(str(n)) for n in range(5))))
     pages = await watched.told()
-    assert [(0, 2), (2, 4), (4, 5)] == [(p.previous_sequence, p.cursor.sequence) for p in pages]
+    assert [(p.previous_sequence, p.cursor.sequence) for p in pages] == [(0, 2), (2, 4), (4, 5)]
     for page in pages:
         rest = events_of(await watched.told(page.cursor))
         assert list(range(page.cursor.sequence + 1, 6)) == [one.sequence for one in rest]
@@ -180,7 +180,7 @@ async def test_from_now_on_leaves_out_what_was() -> None:
     while not told.events:
         told = await anext(feed)
     await feed.aclose()
-    assert (1, 2) == (opening.cursor.sequence, told.cursor.sequence)
+    assert (opening.cursor.sequence, told.cursor.sequence) == (1, 2)
 
 
 async def test_a_quiet_stream_says_where_it_is() -> None:
@@ -215,7 +215,7 @@ async def test_without_a_purpose_in_force_nothing_is_told() -> None:
     with pytest.raises(NotPermitted, match="PURPOSE_UNKNOWN"):
         await watched.told()
     (record,) = watched.accesses.records
-    assert ("DENIED", ()) == (record.outcome, record.people)
+    assert (record.outcome, record.people) == ("DENIED", ())
 
 
 async def test_an_institution_is_told_its_own_news_only() -> None:
@@ -224,7 +224,7 @@ async def test_an_institution_is_told_its_own_news_only() -> None:
     watched.news.events = [NewsEvent(1, Instant(5), PersonKey(b"p"), "life-7")]
     pages = await watched.told(None, asking(Role.INSTITUTION, CLINIC))
     assert watched.news.events == events_of(pages)
-    assert ["OQS-MED-02"] == [record.purpose for record in watched.accesses.records]
+    assert [record.purpose for record in watched.accesses.records] == ["OQS-MED-02"]
     assert not await watched.told(None, asking(Role.INSTITUTION, "1310000000"))
 
 
@@ -297,7 +297,7 @@ async def test_watching_ends_with_the_process() -> None:
     watched = Watched(of=WatchLimits(2, 60.0, 60.0, 9, 9))
     await watched.stand.upload(a_file(new()))
     feed = watched.feed.watch(None, asking(), is_from_now=False)
-    assert [0, 1] == [(await anext(feed)).cursor.sequence for _ in range(2)]
+    assert [(await anext(feed)).cursor.sequence for _ in range(2)] == [0, 1]
     asyncio.get_running_loop().call_later(0.01, watched.stop.set)
     with pytest.raises(Unavailable, match="WRITER_UNAVAILABLE"):
         await asyncio.wait_for(anext(feed), 5)
