@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from gateway.cli import asking, insuring, operating, running
+from gateway.cli import asking, insuring, operating, people, running
 
 app = typer.Typer(
     name="onshi",
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for part in (running, asking, insuring, operating):
+for part in (running, asking, people, insuring, operating):
     app.add_typer(part.app)
 
 

@@ -1,0 +1,68 @@
+"""Feed a written nation into a running sandbox: certificates for its insurers, then the doors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.app.certificates import issue_all
+from gateway.app.sandbox import Sandbox, read_description, write_file
+from simulators.channel import secure_channel
+from simulators.nation.feed import add_residents, upload_files
+from simulators.nation.files import COVERAGE_FOLDER, RESIDENTS_FILE, read_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """What came of feeding: residents, insurers, and lines by what became of them."""
+
+    residents: int
+    insurers: int
+    applied: int
+    unchanged: int
+    refused: int
+
+
+async def feed(root: Path, folder: Path, told: Callable[[str], None] = lambda _: None) -> Fed:
+    """
+    Feed a nation that `onshi people stream` wrote into a running sandbox.
+
+    The sandbox's description then names the nation's insurers too.
+
+    Raises:
+        FileNotFoundError: If the sandbox is not running, or the folder is no whole nation.
+        grpc.aio.AioRpcError: For a refusal.
+    """
+    manifest = read_manifest(folder)
+    sandbox = Sandbox(root.resolve())  # noqa: ASYNC240  once, before anything runs
+    description = read_description(sandbox.root)
+    numbers = list(manifest["insurers"])
+    await asyncio.to_thread(admit, sandbox, numbers)
+    told(f"{len(numbers):,} insurers have certificates")
+    register = {name: Path(description["register"][name]) for name in ("certificate", "key", "ca")}
+    async with secure_channel(description["register"]["address"], **register) as channel:
+        with (folder / RESIDENTS_FILE).open("rb") as lines:  # noqa: ASYNC230  our own file
+            residents = await add_residents(channel, lines)
+    told(f"{residents:,} residents are known")
+    counts = await upload_files(
+        description["address"],
+        lambda number: sandbox.party(f"insurer-{number}"),
+        {number: folder / COVERAGE_FOLDER / f"{number}.csv" for number in numbers},
+        f"nation-{manifest['seed']}-{manifest['people']}-{manifest['on']}",
+    )
+    return Fed(
+        residents, len(numbers), counts["applied"], counts["unchanged"], counts["refused"]
+    )
+
+
+def admit(sandbox: Sandbox, numbers: list[str]) -> None:
+    """Issue certificates to insurers, and name them in the description of a running sandbox."""
+    description = read_description(sandbox.root)
+    issue_all(sandbox.certificates, description["institution_code"], numbers)
+    description["insurers"].update(
+        {number: sandbox.party(f"insurer-{number}") for number in numbers}
+    )
+    write_file(sandbox.description, json.dumps(description, indent=2, default=str))
