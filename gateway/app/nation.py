@@ -44,7 +44,7 @@ async def feed(root: Path, folder: Path, told: Callable[[str], None] = lambda _:
     told(f"{len(numbers):,} insurers have certificates")
     register = {name: Path(description["register"][name]) for name in ("certificate", "key", "ca")}
     async with secure_channel(description["register"]["address"], **register) as channel:
-        with (folder / RESIDENTS_FILE).open("rb") as lines:  # noqa: ASYNC230  our own file
+        with (folder / RESIDENTS_FILE).open("rb") as lines:
             residents = await add_residents(channel, lines)
     told(f"{residents:,} residents are known")
     counts = await upload_files(
@@ -53,9 +53,7 @@ async def feed(root: Path, folder: Path, told: Callable[[str], None] = lambda _:
         {number: folder / COVERAGE_FOLDER / f"{number}.csv" for number in numbers},
         f"nation-{manifest['seed']}-{manifest['people']}-{manifest['on']}",
     )
-    return Fed(
-        residents, len(numbers), counts["applied"], counts["unchanged"], counts["refused"]
-    )
+    return Fed(residents, len(numbers), counts["applied"], counts["unchanged"], counts["refused"])
 
 
 def admit(sandbox: Sandbox, numbers: list[str]) -> None:

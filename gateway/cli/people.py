@@ -18,6 +18,11 @@ app = typer.Typer()
 people = typer.Typer(help="Made-up people: test persons, or a whole nation.")
 app.add_typer(people, name="people")
 
+
+def _told(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
+
+
 PeopleOption = Annotated[int, typer.Option("--people", min=1, max=60_000_000, help="How many.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same people.")]
 InsurersOption = Annotated[
@@ -26,7 +31,7 @@ InsurersOption = Annotated[
 
 
 @people.callback(invoke_without_command=True)
-def test_people(
+def list_people(
     context: typer.Context,
     directory: DirOption = Path(".sandbox"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -89,7 +94,7 @@ def feed(
     from gateway.app.screen import print_answer
 
     try:
-        fed = asyncio.run(feed_in(directory, folder, lambda said: sys.stderr.write(f"{said}\n")))
+        fed = asyncio.run(feed_in(directory, folder, _told))
     except FileNotFoundError as error:
         fail(f"{error.filename}: no such file; is the sandbox running, and the nation whole?")
     except grpc.aio.AioRpcError as error:

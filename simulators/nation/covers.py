@@ -41,13 +41,14 @@ LOST_OTHERWISE: Final = "99"
 
 UNFILED_CHANCE: Final = 0.009
 """Covers whose notice had no My Number: 36 of 3,940 ten thousands (insurer-lifecycle.md 2.2)."""
-_NATIONAL_CHANCES: Final = ((24, 0.14), (34, 0.13), (44, 0.14), (54, 0.15), (64, 0.24), (74, 0.72))
+_NATIONAL_CHANCES: Final = ((24, 0.16), (34, 0.15), (44, 0.16), (54, 0.17), (64, 0.27), (74, 0.76))
 _NATIONAL_AGES: Final = tuple(age for age, _ in _NATIONAL_CHANCES)
 _DEPENDENT_CHANCES: Final = ((34, 0.30), (59, 0.40), (74, 0.62))
 _DEPENDENT_AGES: Final = tuple(age for age, _ in _DEPENDENT_CHANCES)
 _SPOUSE_EMPLOYED_CHANCE: Final = 0.35
 """Of the spouses of who is in national health insurance."""
 _STUDENT_AGE_MAX: Final = 22
+_PENSION_AGE: Final = 65
 _WORKING_AGE: Final = 18
 _YOUNG_WORKER_CHANCE: Final = 0.25
 _TENURE_YEARS: Final = 9.0
@@ -85,7 +86,9 @@ def insure(place: Nation, household: Household, draw: Draw, on: date) -> None:
         insurers.elder(person)
 
 
-def _employees(insurers: _Insuring, national: list[Person]) -> Iterator[tuple[Insurer, list[Person]]]:
+def _employees(
+    insurers: _Insuring, national: list[Person]
+) -> Iterator[tuple[Insurer, list[Person]]]:
     """Who is insured by whose job; the rest joins `national`."""
     draw, on = insurers.draw, insurers.on
     household = insurers.household
@@ -98,13 +101,13 @@ def _employees(insurers: _Insuring, national: list[Person]) -> Iterator[tuple[In
         if person.role == CHILD and age <= _STUDENT_AGE_MAX:
             works = age >= _WORKING_AGE and draw() < _YOUNG_WORKER_CHANCE
             own = [person] if works else breadwinner or national
-        elif person.role == HEAD or person.role == CHILD:
+        elif person.role in {HEAD, CHILD}:
             own = national if draw() < _chance(_NATIONAL_AGES, _NATIONAL_CHANCES, age) else [person]
         elif breadwinner is not None:
             is_dependent = draw() < _chance(_DEPENDENT_AGES, _DEPENDENT_CHANCES, age)
             own = breadwinner if is_dependent else [person]
         else:
-            own = [person] if age < 65 and draw() < _SPOUSE_EMPLOYED_CHANCE else national
+            own = [person] if age < _PENSION_AGE and draw() < _SPOUSE_EMPLOYED_CHANCE else national
         if own and own[0] is person:
             units.append(own)
             if breadwinner is None and age < LATTER_STAGE_AGE:

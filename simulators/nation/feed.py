@@ -19,6 +19,7 @@ import msgspec
 
 from gateway.domain.period import parse_day
 from gateway.v1 import resident_register_pb2 as pb
+from gateway.v1 import types_pb2
 from gateway.v1.coverage_pb2_grpc import CoverageServiceStub
 from gateway.v1.resident_register_pb2_grpc import ResidentRegisterSimulationServiceStub
 from simulators.channel import secure_channel
@@ -49,9 +50,7 @@ class FileAt:
 def resident_message(resident: Resident) -> pb.Resident:
     """Spell a resident as the register's own service takes it."""
     born = parse_day(resident.birth_date)
-    message = pb.Resident(
-        resident_id=resident.ids[0], individual_number=resident.individual_number
-    )
+    message = pb.Resident(resident_id=resident.ids[0], individual_number=resident.individual_number)
     items = message.items
     items.name, items.name_kana = resident.name, resident.name_kana
     items.birth_date.year, items.birth_date.month, items.birth_date.day = (
@@ -59,7 +58,7 @@ def resident_message(resident: Resident) -> pb.Resident:
         born.month,
         born.day,
     )
-    items.sex = resident.sex
+    items.sex = types_pb2.Sex.ValueType(resident.sex)
     items.address = resident.address
     return message
 

@@ -16,7 +16,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from gateway.domain.individual_number import individual_check_digit
 from simulators.nation import tables
 from simulators.nation.insurers import Insurer, Nation
 from simulators.nation.names import (
@@ -29,7 +28,7 @@ from simulators.nation.names import (
     joined,
 )
 from simulators.nation.tables import AGE_BAND_YEARS, cumulated
-from simulators.population import MADE_UP_PREFIX
+from simulators.population import made_up_individual_number
 
 BLOCK_PEOPLE: Final = 1_000
 """People of a block; each block has exactly so many, the last one fewer."""
@@ -136,12 +135,6 @@ UNITS_MAX: Final = 32
 """Symbols and numbers a household is given in the nation, at most."""
 
 
-def made_up_number(serial: int) -> str:
-    """Make up a My Number with a valid check digit, another for each serial below 10^8."""
-    body = f"{MADE_UP_PREFIX}{serial:08d}"
-    return body + individual_check_digit(body)
-
-
 def birth_date_of(on: date, age: int, draw: Draw) -> date:
     """Draw a birth date of somebody who is so many full years old on a day."""
     return date.fromordinal(on.toordinal() - int((age + draw()) * YEAR_DAYS) - 1)
@@ -185,7 +178,11 @@ def _household(nation: Nation, draw: Draw, serial: int, index: int, on: date) ->
         else:
             name = joined(family, given_of(draw, sex, born.year))
         ratio = draw()
-        number = "" if draw() < NUMBERLESS_CHANCE else made_up_number(FIRST_SERIAL + index + place)
+        number = (
+            ""
+            if draw() < NUMBERLESS_CHANCE
+            else made_up_individual_number(FIRST_SERIAL + index + place)
+        )
         people.append(
             Person(
                 index + place,
@@ -207,7 +204,7 @@ def _births(draw: Draw, on: date) -> list[tuple[int, str, date]]:
     age = min(int((band + draw()) * AGE_BAND_YEARS), ELDEST)
     shape = bisect(_SHAPE_BOUNDS[bisect_left(_SHAPE_AGES, age)], draw())
     if shape == 0:
-        sex = "2" if draw() < tables.WOMEN_SHARES[min(band, 19)] else "1"
+        sex = "2" if draw() < tables.WOMEN_ALONE_SHARES[min(band, 19)] else "1"
         return [(HEAD, sex, birth_date_of(on, age, draw))]
     sex = "2" if draw() < (0.15 if shape != 3 else 0.85) else "1"  # noqa: PLR2004
     born = birth_date_of(on, age, draw)

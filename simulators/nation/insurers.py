@@ -41,22 +41,27 @@ _MUNICIPAL_STEMS: Final = """
     白露野 氷華 陽炎 草笛 鈴音 綿雲 鰯雲 朧月 宵待 暁光 銀砂 潮騒 水鏡 風待 星待 夢路 雲海原 蛍火
     初音 雪解 若葉風 麦秋 水無瀬野 夏木立 打水 秋桜野 野分 十三夜 冬青 小春日 霜夜 寒椿 風見原
     空色 琥珀野 翡翠原 瑠璃野 桜色 藤色 茜色 群青 萌黄
-""".split()
+"""
 _SOCIETY_STEMS: Final = """
     架空 見本 夢見 虹色 月影 夕凪 星屑 朝露 風花 花霞 青嵐 春告 霧笛 遠雷 薄紅 氷華 陽炎 草笛 鈴音
     綿雲 朧月 宵待 暁光 銀砂 潮騒 水鏡 風待 星待 夢路 蛍火 初音 若葉風 麦秋 夏木立 野分 小春日
-""".split()
+"""
 _SOCIETY_TRADES: Final = """
     製作所 商事 電機 運輸 食品 化学 建設 銀行 証券 通信 鉄道 製薬 繊維 印刷 機械 精密 情報 物産
     百貨店 倉庫 海運 石油 ガス 製紙 硝子 鉄鋼 自動車 部品 放送 新聞 保険 不動産 観光 警備 人材 設計
     造船 航空 水産 陶器
-""".split()
+"""
 _UNIONS: Final = """
     建設連合 医師 歯科医師 薬剤師 食品販売 理容 美容 税務 弁護士 文芸 浴場 青果卸 飲食 酒販 左官
     畳業 写真 印章 料理店
-""".split()
-_MUTUALS: Final = "省庁 学校 警察 地方職員 公立病院 衛星都市 研究所 裁判"
-_TOWNS: Final = "青空町 夕凪町 木漏日台 月影台 七色 見晴坂 若草 陽だまり".split()
+"""
+_MUTUALS: Final = ("省庁", "学校", "警察", "地方職員", "病院", "都市", "研究所", "裁判")
+_TOWNS: Final = ("青空町", "夕凪町", "木漏日台", "月影台", "七色", "見晴坂", "若草", "陽だまり")
+
+_TOWN_STEMS: Final = tuple(_MUNICIPAL_STEMS.split())
+_COMPANY_STEMS: Final = tuple(_SOCIETY_STEMS.split())
+_COMPANY_TRADES: Final = tuple(_SOCIETY_TRADES.split())
+_UNION_TRADES: Final = tuple(_UNIONS.split())
 
 SYMBOL_STYLES: Final = (
     "number", "hyphen", "kana", "full-width kana", "full-width number", "kanji", "hiragana",
@@ -151,8 +156,8 @@ class Nation:
         people = [float(tables.PREFECTURE_TEN_THOUSANDS[place]) for place in shape.prefectures]
         self._prefecture_bounds = cumulated(people)
         self.of_prefecture = [
-            self._add(InsurerKind.ASSOCIATION, "01", where, f"見本健康保険協会{PREFECTURES[where]}支部",
-                      1, weight, "eight", 0)
+            self._add(InsurerKind.ASSOCIATION, "01", where,
+                      f"見本健康保険協会{PREFECTURES[where]}支部", 1, weight, "eight", 0)
             for where, weight in zip(shape.prefectures, people, strict=True)
         ]  # fmt: skip
         self.elder = [
@@ -245,8 +250,8 @@ class Nation:
         return insurer
 
     def _society(self, serial: int) -> Insurer:
-        stem = _SOCIETY_STEMS[serial % len(_SOCIETY_STEMS)]
-        trade = _SOCIETY_TRADES[serial * 7 // len(_SOCIETY_STEMS) % len(_SOCIETY_TRADES)]
+        stem = _COMPANY_STEMS[serial % len(_COMPANY_STEMS)]
+        trade = _COMPANY_TRADES[serial * 7 // len(_COMPANY_STEMS) % len(_COMPANY_TRADES)]
         return self._add(
             InsurerKind.SOCIETY,
             "06",
@@ -259,8 +264,8 @@ class Nation:
         )
 
     def _mutual(self, serial: int) -> Insurer:
-        stems = _MUTUALS.split()
-        name = f"見本{stems[serial % len(stems)]}第{serial // len(stems) + 1}共済組合"
+        stem = _MUTUALS[serial % len(_MUTUALS)]
+        name = f"見本{stem}第{serial // len(_MUTUALS) + 1}共済組合"
         where = self.prefectures[serial % len(self.prefectures)]
         laws = ("31", "32", "33", "34")
         return self._add(
@@ -275,8 +280,8 @@ class Nation:
         )
 
     def _municipal(self, where: int, serial: int) -> Insurer:
-        stem = _MUNICIPAL_STEMS[(serial - 1 + 7 * where) % len(_MUNICIPAL_STEMS)]
-        suffix = "市町村"[(serial - 1) // len(_MUNICIPAL_STEMS)]
+        stem = _TOWN_STEMS[(serial - 1 + 7 * where) % len(_TOWN_STEMS)]
+        suffix = "市町村"[(serial - 1) // len(_TOWN_STEMS)]
         if serial > 12 and suffix == "市":  # noqa: PLR2004  the small ones are no cities
             suffix = "町" if serial % 3 else "村"
         elif suffix != "市":
@@ -293,12 +298,12 @@ class Nation:
         )
 
     def _union(self, where: int, serial: int) -> Insurer:
-        trade = _UNIONS[serial % len(_UNIONS)]
+        trade = _UNION_TRADES[serial % len(_UNION_TRADES)]
         return self._add(
             InsurerKind.NATIONAL,
             "00",
             where,
-            f"見本{trade}第{serial // len(_UNIONS) + 1}国民健康保険組合",
+            f"見本{trade}第{serial // len(_UNION_TRADES) + 1}国民健康保険組合",
             301 + serial // len(self.prefectures),
             1.0,
             "hiragana",

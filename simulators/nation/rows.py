@@ -20,8 +20,7 @@ from simulators.nation.names import large_kana
 from simulators.people import Row
 from simulators.resident_rows import resident_id_of
 
-COLUMNS: Final = tuple(
-    """
+_COLUMN_NAMES: Final = """
     insurer_number action symbol number branch birth_date acquisition_date loss_date loss_reason
     name name_kana name_of_other name_of_other_kana insured_name sex post_number address
     relationship card_classification insurer_name card_issue_date card_first_valid_date
@@ -30,8 +29,8 @@ COLUMNS: Final = tuple(
     limit_first_valid_date limit_last_valid_date is_voluntary_continuation is_nondisclosed
     certificate_issue_date certificate_last_valid_date employer_code filed_date received_date
     individual_number
-    """.split()
-)
+"""
+COLUMNS: Final = tuple(_COLUMN_NAMES.split())
 """The columns the nation's files have; those of months to come have them all."""
 
 ELDERLY_AGE: Final = 70
@@ -110,9 +109,7 @@ def new_row(household: Household, person: Person, spell: Spell, on: date) -> Row
     row["name_kana"] = large_kana(name.kana) if insurer.is_kana_large else name.kana
     if name.other:
         row["name_of_other"], row["name_of_other_kana"] = name.other, name.other_kana
-    row["insured_name"] = (
-        name.name if spell.relationship == "1" else insured_name(household, spell)
-    )
+    row["insured_name"] = name.name if spell.relationship == "1" else insured_name(household, spell)
     row["sex"] = person.sex
     row["post_number"], row["address"] = household.post_number, household.address
     row["relationship"] = spell.relationship

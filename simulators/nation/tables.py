@@ -16,7 +16,7 @@ def cumulated(weights: list[float] | tuple[float, ...]) -> tuple[float, ...]:
     return (*(weight / total for weight in accumulate(weights[:-1])), 1.0)
 
 
-_PREFECTURES = """
+_TABLE: Final = """
     北海道 509 154 青森県 118 40 岩手県 116 33 宮城県 226 35 秋田県 91 25 山形県 103 35
     福島県 177 59 茨城県 283 44 栃木県 190 25 群馬県 190 35 埼玉県 733 63 千葉県 626 54
     東京都 1409 62 神奈川県 923 33 新潟県 213 30 富山県 101 15 石川県 111 19 福井県 74 17
@@ -25,7 +25,8 @@ _PREFECTURES = """
     鳥取県 54 19 島根県 65 19 岡山県 185 27 広島県 274 23 山口県 130 19 徳島県 70 24
     香川県 93 17 愛媛県 129 20 高知県 67 34 福岡県 510 60 佐賀県 79 20 長崎県 127 21
     熊本県 171 45 大分県 110 18 宮崎県 104 26 鹿児島県 155 43 沖縄県 147 41
-""".split()
+"""
+_PREFECTURES: Final = _TABLE.split()
 PREFECTURES: Final = tuple(_PREFECTURES[::3])
 """Names in the order of their codes, which begin with 1."""
 PREFECTURE_TEN_THOUSANDS: Final = tuple(map(int, _PREFECTURES[1::3]))
@@ -50,11 +51,16 @@ WOMEN_SHARES: Final = (
     0.487, 0.488, 0.488, 0.487, 0.486, 0.485, 0.486, 0.490, 0.492, 0.492,
     0.494, 0.498, 0.505, 0.513, 0.527, 0.548, 0.580, 0.640, 0.720, 0.810,
 )  # fmt: skip
+WOMEN_ALONE_SHARES: Final = (
+    0.45, 0.45, 0.45, 0.45, 0.45, 0.44, 0.42, 0.38, 0.38, 0.40,
+    0.46, 0.47, 0.48, 0.52, 0.60, 0.72, 0.84, 0.88, 0.90, 0.92,
+)  # fmt: skip
+"""Of those who live alone: more men while children live with their mothers, widows later."""
 
 HEAD_BAND_FIRST: Final = 4
 """Heads of households are 20 years old at least: this band of the pyramid and those after it."""
 HEAD_WEIGHTS: Final = (
-    1.96, 4.15, 3.40, 3.70, 4.13, 5.20, 5.64, 4.89, 4.42, 4.30, 5.66, 4.88, 3.86, 2.70, 1.35, 0.44,
+    1.95, 4.15, 3.39, 3.70, 4.13, 5.20, 5.65, 4.93, 4.42, 4.29, 5.67, 4.92, 4.03, 3.17, 1.63, 0.55,
 )  # fmt: skip
 """Heads by band, fitted so that everybody together makes the pyramid."""
 
@@ -68,7 +74,8 @@ HOUSEHOLD_SHAPES: Final = (
     (54, (26, 10, 48, 10, 6)),
     (64, (30, 28, 20, 4, 18)),
     (74, (35, 45, 0, 0, 20)),
-    (120, (48, 40, 0, 0, 12)),
+    (84, (50, 38, 0, 0, 12)),
+    (120, (76, 16, 0, 0, 8)),
 )
 CHILDREN_WEIGHTS: Final = (32, 49, 19)
 """One child, two, three."""
