@@ -6,13 +6,20 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Final
 
 from gateway.app.certificates import issue_all
+from gateway.app.clock import SandboxClock
 from gateway.app.sandbox import Sandbox, read_description, write_file
+from gateway.domain.period import day_start, tokyo_day
 from simulators.channel import secure_channel
+from simulators.months.files import DAYS_FOLDER, files_of, read_months
 from simulators.nation.feed import add_residents, upload_files
 from simulators.nation.files import COVERAGE_FOLDER, RESIDENTS_FILE, read_manifest
+
+MORNING_US: Final = 9 * 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,56 @@ async def feed(root: Path, folder: Path, told: Callable[[str], None] = lambda _:
         f"nation-{manifest['seed']}-{manifest['people']}-{manifest['on']}",
     )
     return Fed(residents, len(numbers), counts["applied"], counts["unchanged"], counts["refused"])
+
+
+async def live(
+    root: Path, folder: Path, until: date | None, told: Callable[[str], None] = lambda _: None
+) -> int:
+    """
+    Let a nation's days pass on a running sandbox's clock; give how many lines were refused.
+
+    Each day the clock moves to nine o'clock, the register learns of its residents, and the insurers
+    send their files. Days before the sandbox's are passed over.
+
+    Raises:
+        FileNotFoundError: If the sandbox is not running, or the folder has no months.
+        grpc.aio.AioRpcError: For a refusal.
+    """
+    months = read_months(folder)
+    sandbox = Sandbox(root.resolve())  # noqa: ASYNC240  once, before anything runs
+    description = read_description(sandbox.root)
+    await asyncio.to_thread(admit, sandbox, months["insurers"])
+    clock = SandboxClock(sandbox.data.clock)
+    register = {name: Path(description["register"][name]) for name in ("certificate", "key", "ca")}
+    refused = 0
+    try:
+        for day in months["days"]:
+            on = date.fromisoformat(day)
+            if (until is not None and on > until) or not to_morning(clock, on):
+                continue
+            async with secure_channel(description["register"]["address"], **register) as channel:
+                residents = folder / DAYS_FOLDER / day / RESIDENTS_FILE
+                lines = residents.read_bytes().splitlines() if residents.exists() else []
+                await add_residents(channel, lines)
+            counts = await upload_files(
+                description["address"],
+                lambda number: sandbox.party(f"insurer-{number}"),
+                files_of(folder, day),
+                f"months-{day}",
+            )
+            refused += counts["refused"]
+            told(f"{day}: {counts['applied']:,} lines, {counts['refused']} refused")
+    finally:
+        clock.close()
+    return refused
+
+
+def to_morning(clock: SandboxClock, on: date) -> bool:
+    """Move a clock to nine o'clock of a day in Japan; tell whether the day is not over yet."""
+    ahead = day_start(on) + MORNING_US - clock()
+    if ahead > 0:
+        clock.advance(timedelta(microseconds=ahead))
+    return tokyo_day(clock()) == on
 
 
 def admit(sandbox: Sandbox, numbers: list[str]) -> None:

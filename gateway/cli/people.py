@@ -105,3 +105,52 @@ def feed(
         f"unchanged {fed.unchanged:,}, refused {fed.refused:,}\n"
     )
     raise typer.Exit(1 if fed.refused else 0)
+
+
+@people.command()
+def months(
+    folder: Annotated[Path, typer.Argument(help="What `onshi people stream` wrote.")],
+    until: Annotated[str, typer.Option(help="The last day on which something happens.")],
+) -> None:
+    """Write a nation's months into its folder: what insurers send each day, and the truth."""
+    from simulators.months.files import write_months
+
+    try:
+        written = write_months(folder, day(until) or fail("no day"))
+    except FileExistsError:
+        fail(f"{folder}: has months already")
+    except FileNotFoundError as error:
+        fail(f"{error.filename}: no such file; is the nation whole?")
+    except ValueError as error:
+        fail(str(error))
+    sys.stdout.write(
+        f"{written['events']:,} events from {written['first']} to {written['last']}: "
+        f"{written['lines']:,} lines of {len(written['insurers']):,} insurers "
+        f"on {len(written['days'])} days\n"
+    )
+
+
+@people.command()
+def live(
+    folder: Annotated[Path, typer.Argument(help="A nation with months.")],
+    until: Annotated[str, typer.Option(help="The last day to let pass; all if empty.")] = "",
+    directory: DirOption = Path(".sandbox"),
+) -> None:
+    """Let a nation's days pass on a running sandbox's clock, one after the other."""
+    import grpc
+
+    from gateway.app.ask import refused
+    from gateway.app.nation import live as let_pass
+    from gateway.app.screen import print_answer
+
+    def told(sentence: str) -> None:
+        sys.stdout.write(f"{sentence}\n")
+
+    try:
+        count = asyncio.run(let_pass(directory, folder, day(until), told))
+    except FileNotFoundError as error:
+        fail(f"{error.filename}: no such file; is the sandbox running, and are there months?")
+    except grpc.aio.AioRpcError as error:
+        print_answer(refused(error))
+        raise typer.Exit(1) from None
+    sys.stdout.write(f"lines refused in all: {count}\n")

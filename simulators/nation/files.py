@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -63,9 +63,7 @@ class Sheaf:
             if is_new:
                 path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb" if is_new else "ab") as file:
-                if is_new:
-                    file.write(self._header.encode())
-                file.write("".join(held).encode())
+                file.write(("".join([self._header, *held] if is_new else held)).encode())
             self.counts[key] += len(held)
         self._held.clear()
         self._held_count = 0
@@ -151,8 +149,3 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     manifest: dict[str, Any] = json.loads((folder / MANIFEST_FILE).read_bytes())
     return manifest
-
-
-def numbers_in(manifest: dict[str, Any]) -> Iterable[str]:
-    """The insurers of a manifest."""
-    return list(manifest["insurers"])
