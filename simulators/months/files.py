@@ -8,7 +8,8 @@ the resident register learns of. `truth.jsonl` is for whoever checks a gateway.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -58,11 +59,29 @@ def write_months(
     people = households(
         told["seed"], told["people"], date.fromisoformat(told["on"]), told["insurers_wanted"]
     )
+    events, lines, residents = _written(folder, plan.lives(people))
+    keys = [key.split("/") for key in lines]
+    written = {
+        "is_simulation": True,
+        "first": first.isoformat(),
+        "last": last.isoformat(),
+        "events": events,
+        "lines": sum(lines.values()),
+        "residents": sum(residents.values()),
+        "days": sorted({*(day for day, _ in keys), *residents}),
+        "insurers": sorted({number for _, number in keys}),
+    }
+    (folder / MONTHS_FILE).write_text(json.dumps(written, indent=1), "utf-8")
+    return written
+
+
+def _written(folder: Path, lives: Iterable[Life]) -> tuple[int, Counter[str], Counter[str]]:
+    """Write lives; give how many events they are, and the lines of each file by its place."""
     lines = Sheaf(lambda key: folder / DAYS_FOLDER / f"{key}.csv", HEADER)
     residents = Sheaf(lambda key: folder / DAYS_FOLDER / key / RESIDENTS_FILE, "")
     events = 0
     with (folder / TRUTH_FILE).open("w", encoding="utf-8") as truth:
-        for one in plan.lives(people):
+        for one in lives:
             events += len(one.events)
             for on, row in day_lines(one.events):
                 lines.add(f"{on}/{row['insurer_number']}", spelled(row))
@@ -72,19 +91,7 @@ def write_months(
                 _write_truth(one, truth)
     lines.flush()
     residents.flush()
-    keys = [key.split("/") for key in lines.counts]
-    written = {
-        "is_simulation": True,
-        "first": first.isoformat(),
-        "last": last.isoformat(),
-        "events": events,
-        "lines": sum(lines.counts.values()),
-        "residents": sum(residents.counts.values()),
-        "days": sorted({*(day for day, _ in keys), *residents.counts}),
-        "insurers": sorted({number for _, number in keys}),
-    }
-    (folder / MONTHS_FILE).write_text(json.dumps(written, indent=1), "utf-8")
-    return written
+    return events, lines.counts, residents.counts
 
 
 def day_lines(events: list[Event]) -> Iterator[tuple[date, Row]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import count, pairwise
+from pathlib import Path
 
 import pytest
 
@@ -25,10 +26,12 @@ from gateway.usecases.desk import Desk
 from loadtests.nation_store import pour
 from simulators.months.calendar import is_open
 from simulators.months.events import Event, lines_of, number_line
+from simulators.months.files import files_of, read_months, write_months
 from simulators.months.lives import Life, Plan
 from simulators.months.models import DEFAULT_LAG, LagModel, LifeModel
 from simulators.months.truth import by_card, by_number, card_of, covered
 from simulators.nation.covers import households
+from simulators.nation.files import write_nation
 from simulators.nation.insurers import nation
 from simulators.nation.rows import rows_of
 from simulators.people import Row
@@ -298,3 +301,36 @@ async def _ask(life: Life, told: Told, answers: Answers) -> None:
             answers.by_card[said] += 1
             if said != expected:
                 answers.wrong.append(f"{on} card of {person.index}: {said} and not {expected}")
+
+
+def test_months_are_written_into_a_nations_folder(tmp_path: Path) -> None:
+    """Each day's files say what the events say, and no My Number stands beside the truth."""
+    written = write_nation(tmp_path, 2_000, 3, ON, INSURERS)
+    with pytest.raises(ValueError, match="before"):
+        write_months(tmp_path, ON)
+    months = write_months(tmp_path, LAST)
+
+    assert months == read_months(tmp_path)
+    assert months["first"] == FIRST.isoformat()
+    lines = residents = 0
+    for day in months["days"]:
+        for number, path in files_of(tmp_path, day).items():
+            rows = path.read_text("utf-8").splitlines()[1:]
+            assert all(row.startswith(number) for row in rows)
+            lines += len(rows)
+        known = tmp_path / "days" / day / "residents.jsonl"
+        residents += len(known.read_bytes().splitlines()) if known.exists() else 0
+    assert (months["lines"], months["residents"]) == (lines, residents)
+    truth = (tmp_path / "truth.jsonl").read_text("utf-8")
+    assert truth.count("\n") > 100
+    told = {
+        line.rpartition(",")[2]
+        for path in (tmp_path / "coverage").glob("*.csv")
+        for line in path.read_text("utf-8").splitlines()
+        if line[-12:].isdigit()
+    }
+    assert len(told) > 1_000
+    assert not any(number in truth for number in told)
+    assert written["people"] == 2_000
+    with pytest.raises(FileExistsError):
+        write_months(tmp_path, LAST)
