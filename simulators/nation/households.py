@@ -41,10 +41,9 @@ BORN_LATER_SERIAL: Final = FIRST_SERIAL + PEOPLE_MAX
 NUMBERLESS_CHANCE: Final = 0.001
 """People who have no My Number yet (insurer-lifecycle.md 2.2, cause c)."""
 YEAR_DAYS: Final = 365.2425
-AGE_OF_ADULTS: Final = 20
 ELDEST: Final = 106
 
-HEAD, SPOUSE, CHILD, PARENT = range(4)
+HEAD, SPOUSE, CHILD = range(3)
 """What somebody is in the household."""
 
 _BAND_BOUNDS: Final = cumulated(tables.HEAD_WEIGHTS)

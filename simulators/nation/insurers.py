@@ -19,13 +19,11 @@ from gateway.domain.identifiers import InsurerKind, with_check_digit
 from simulators.nation import tables
 from simulators.nation.names import Draw
 from simulators.nation.tables import PREFECTURES, cumulated
-from simulators.people import SimulatedInsurer
 
 CODE_SHIFT: Final = 50
 """Added to a prefecture's code: no real insurer's number has such a one."""
 NATIONWIDE: Final = -1
 EMPLOYERS_MAX: Final = 60_000
-EMPLOYEES_MEAN: Final = 18
 PEOPLE_MILLIONS: Final = {
     InsurerKind.ASSOCIATION: 39.33,
     InsurerKind.SEAMEN: 0.11,
@@ -92,11 +90,6 @@ class Insurer(Struct, frozen=True):
     first_branch: int
     is_number_full_width: bool
     is_kana_large: bool
-
-    @property
-    def simulated(self) -> SimulatedInsurer:
-        """The same as the other simulations know insurers."""
-        return SimulatedInsurer(self.number, self.name, self.kind)
 
     def symbol_of(self, group: int) -> str:
         """
