@@ -145,7 +145,7 @@ async def running_sandbox(
     settings = load_settings(sandbox.gateway_config)
     async with register.running(), running(settings, sandbox.gateway_config) as gateway:
         await _register(sandbox, gateway.address, files, f"{seed}-{people}")
-        await _until_checked(sandbox.data.database)
+        await until_checked(sandbox.data.database)
         write_file(sandbox.bridge_config, _bridge_toml(gateway.address))
         bridge = Child("bridge", "gateway.app.bridge", (str(sandbox.bridge_config),), sandbox.root)
         try:
@@ -179,7 +179,7 @@ def _files(people: int, seed: int) -> tuple[dict[str, list[bytes]], list[bytes]]
     return files, residents
 
 
-async def _until_checked(database: Path) -> None:
+async def until_checked(database: Path) -> None:
     """Wait until the resident register has answered for every number that was told."""
     store = SqliteReader(database, sheet)
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from gateway.cli import asking, insuring, operating, running, uploading, watching
+from gateway.cli import asking, insuring, operating, people, running, uploading, watching
 
 app = typer.Typer(
     name="onshi",
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for part in (running, asking, uploading, insuring, watching, operating):
+for part in (running, asking, people, uploading, insuring, watching, operating):
     app.add_typer(part.app)
 
 

@@ -1,5 +1,5 @@
 """
-The commands that run something: sandbox, serve, bridge, demo, clock, people.
+The commands that run something: sandbox, serve, bridge, demo, clock.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.base import ConfigOption, DirOption, Language, fail, print_json, settings
+from gateway.cli.base import ConfigOption, DirOption, Language, fail, settings
 
 app = typer.Typer()
 
@@ -88,24 +88,6 @@ def demo(
     from gateway.app.demo import run_demo
 
     raise typer.Exit(run_demo(directory, language.value))
-
-
-@app.command()
-def people(
-    directory: DirOption = Path(".sandbox"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """List the named test persons and the answer each should get."""
-    from gateway.app.sandbox import institution_code_of
-    from gateway.app.screen import print_people
-    from simulators.catalogue import as_json as spelled
-    from simulators.catalogue import catalogue
-
-    persons = spelled(catalogue(institution_code_of(directory)).people)
-    if as_json:
-        print_json(persons)
-    else:
-        print_people(persons)
 
 
 @app.command()
