@@ -63,19 +63,29 @@ def rows_of(source: sqlite3.Connection, enrollees: list[bytes]) -> dict[str, Row
     """The rows of a transaction by table, each in order of keys."""
     fetch = source.execute
     found: dict[str, Rows] = {
-        table: [row for key in enrollees for row in fetch(f"SELECT * FROM {table} WHERE {where}", (key,))]  # noqa: S608, E501  our own names
+        table: [
+            row
+            for key in enrollees
+            for row in fetch(f"SELECT * FROM {table} WHERE {where}", (key,))
+        ]  # noqa: S608, E501  our own names
         for table, where in OF_ENROLLEES.items()
     }
     people = sorted({row[1] for row in found["enrollee_people"]})
-    found["people"] = [row for key in people for row in fetch("SELECT * FROM people WHERE person_key = ?", (key,))]  # noqa: E501
-    found["links"] = [row for key in people for row in fetch("SELECT * FROM links WHERE person_key = ?", (key,))]  # noqa: E501
+    found["people"] = [
+        row for key in people for row in fetch("SELECT * FROM people WHERE person_key = ?", (key,))
+    ]  # noqa: E501
+    found["links"] = [
+        row for key in people for row in fetch("SELECT * FROM links WHERE person_key = ?", (key,))
+    ]  # noqa: E501
     return {table: sorted(rows, key=lambda row: row[:3]) for table, rows in found.items() if rows}
 
 
 def lookups_of(source: sqlite3.Connection) -> dict[bytes, Rows]:
     """The lookup rows by enrollee."""
     found: dict[bytes, Rows] = {}
-    for row in source.execute("SELECT lookup_key, birth_date, enrollee_key, person_key FROM lookups"):
+    for row in source.execute(
+        "SELECT lookup_key, birth_date, enrollee_key, person_key FROM lookups"
+    ):
         found.setdefault(row[2], []).append(row)
     return found
 

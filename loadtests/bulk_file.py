@@ -126,8 +126,7 @@ def numbered(place: int) -> str:
     """Give a My Number nobody has, with its check digit."""
     body = f"{place + 10_000_000_000:011}"
     total = sum(
-        int(digit) * (n + 1 if n <= 6 else n - 5)  # noqa: PLR2004  the ordinance's own bounds
-        for n, digit in enumerate(reversed(body), start=1)
+        int(digit) * (n + 1 if n <= 6 else n - 5) for n, digit in enumerate(reversed(body), start=1)
     )
     return body + str(0 if total % 11 <= 1 else 11 - total % 11)
 

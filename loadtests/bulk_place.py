@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import grpc
-
 from gateway.app.certificates import issue_all
 from gateway.v1 import coverage_pb2 as cov
 from gateway.v1.coverage_pb2_grpc import CoverageServiceStub

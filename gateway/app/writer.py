@@ -265,6 +265,7 @@ def _upload_limits(limits: Limits) -> UploadLimits:
         slice_lines_max=limits.slice_lines_max,
         slice_ms_max=limits.slice_ms_max,
         refused_lines_reported_max=limits.refused_lines_reported_max,
+        moves_ordered_max=limits.moves_ordered_max,
     )
 
 

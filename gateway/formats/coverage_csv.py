@@ -62,7 +62,7 @@ def decode_header(line: str) -> Header:
         InvalidInput: `HEADER_WRONG`; the field is a missing or a repeated column. A name we do
             not know is not repeated back, for it may be somebody's data.
     """
-    columns = tuple(cell.strip() for cell in _cells(line) or ())
+    columns = tuple(cell.strip() for cell in cells_of(line) or ())
     if not set(columns) <= set(COLUMNS):
         raise InvalidInput("HEADER_WRONG")
     for name in COLUMNS:
@@ -73,7 +73,7 @@ def decode_header(line: str) -> Header:
 
 def decode_line(header: Header, line_number: int, line: str) -> Change | LineError:
     """Read one line of cells; `line` comes without its line end."""
-    cells = _cells(line)
+    cells = cells_of(line)
     if cells is None or len(cells) != len(header.columns):
         return LineError(line_number, "", "COLUMN_COUNT_WRONG")
     try:
@@ -311,7 +311,7 @@ def _moved(line: _Line) -> dict[str, Any]:
         raise refusal.within(f"new_{refusal.field}") from None
 
 
-def _cells(line: str) -> list[str] | None:
+def cells_of(line: str) -> list[str] | None:
     """Split a line at its separators (RFC 4180); None if its quotes do not match."""
     try:
         return next(csv.reader([line], strict=True), [])

@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from gateway.domain.errors import InvalidInput, Unavailable
 from gateway.store.keyring import KeyFile, Secret, load_keyring, sync_directory
 from gateway.store.port import UploadKey
+from gateway.store.sorted_runs import FileRuns
 
 FRAME: Final = struct.Struct(">IQ12s")
 """Length of the ciphertext with its tag, offset of the first plain byte, nonce."""
@@ -306,6 +307,10 @@ class FileSpool:
             return [UploadKey(bytes.fromhex(path.stem)) for path in found]
 
         return await self._run(listed)
+
+    def runs(self) -> FileRuns:
+        """See `Spool`."""
+        return FileRuns(self._directory)
 
     async def refresh(self) -> str:
         """See `SqliteVault.refresh`."""

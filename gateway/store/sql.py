@@ -169,11 +169,12 @@ DO UPDATE SET
 
 _UPLOAD_COLUMNS: Final = """
 upload_key, insurer_number, request_id, state, size_bytes, digest, received_time, applied_time,
-encoding, bytes_done, lines_read, lines_applied, lines_unchanged, lines_refused, number_person
+encoding, bytes_done, lines_read, lines_applied, lines_unchanged, lines_refused, number_person,
+line_order
 """
 
 PUT_UPLOAD: Final = f"""
-INSERT INTO uploads ({_UPLOAD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO uploads ({_UPLOAD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (upload_key) DO UPDATE SET
     state = excluded.state, size_bytes = excluded.size_bytes, digest = excluded.digest,
     received_time = excluded.received_time, applied_time = excluded.applied_time,
@@ -338,6 +339,7 @@ def upload_row(upload: Upload) -> Row:
         upload.lines_unchanged,
         upload.lines_refused,
         upload.number_person,
+        upload.line_order,
     )
 
 

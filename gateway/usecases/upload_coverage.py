@@ -18,6 +18,7 @@ from typing import Final
 
 from gateway.domain.errors import Conflict, InvalidInput, NotFound, TooMuch
 from gateway.domain.identifiers import InsurerNumber
+from gateway.domain.line_order import BY_CONTENT
 from gateway.domain.purpose import DataCategory, Operation, Role
 from gateway.domain.reasons import REASONS, Advice
 from gateway.store.port import Batch, RefusedLine, Upload, UploadKey, UploadState, Writing
@@ -47,6 +48,7 @@ class UploadLimits:
     slice_lines_max: int
     slice_ms_max: int
     refused_lines_reported_max: int
+    moves_ordered_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,7 @@ class Receiving:
                 size_bytes,
                 digest,
                 received_time=now,
+                line_order=BY_CONTENT,
             )
             await self._receiver.store.commit(Batch(now, upload=received))
         self._receiver.on_received()

@@ -43,6 +43,7 @@ LIMITS = UploadLimits(
     slice_lines_max=200,
     slice_ms_max=50,
     refused_lines_reported_max=100,
+    moves_ordered_max=1_000,
 )
 
 
