@@ -42,7 +42,7 @@ ENROLLEES_UNDER: Final = """
 SELECT enrollee_key FROM lookups WHERE lookup_key = ? AND birth_date = ? LIMIT ?
 """
 
-PEOPLE_UNDER: Final = "SELECT DISTINCT person_key FROM lookups WHERE lookup_key = ?"
+PEOPLE_UNDER: Final = "SELECT person_key FROM lookups WHERE lookup_key = ?"
 
 PEOPLE_OF_ENROLLEE: Final = "SELECT person_key FROM enrollee_people WHERE enrollee_key = ?"
 
@@ -199,6 +199,8 @@ REFUSED_LINES: Final = """
 SELECT line_number, column_name, reason FROM refused_lines WHERE upload_key = ?
 ORDER BY line_number, column_name, reason LIMIT ?
 """
+
+MOVE_LOG: Final = "PRAGMA wal_checkpoint(PASSIVE)"
 
 LAST_RECORDED: Final = "SELECT last_recorded_time FROM meta WHERE meta_id = 1"
 
