@@ -71,6 +71,15 @@ def _with(column: str, cell: str) -> Callable[[dict[str, str]], dict[str, str]]:
     return lambda cells: cells | {column: cell}
 
 
+def _loss(cells: dict[str, str]) -> dict[str, str]:
+    kept = ("insurer_number", "symbol", "number", "branch", "birth_date")
+    return {name: cells[name] for name in kept} | {
+        "action": "LOSS",
+        "loss_date": "20260501",
+        "loss_reason": "03",
+    }
+
+
 _BAD: Final[tuple[tuple[str, str, Callable[[dict[str, str]], dict[str, str]]], ...]] = (
     ("sex", "CODE_UNKNOWN", _with("sex", "9")),
     ("acquisition_date", "DATE_WRONG", _with("acquisition_date", "20260431")),
@@ -85,19 +94,10 @@ _BAD: Final[tuple[tuple[str, str, Callable[[dict[str, str]], dict[str, str]]], .
     ("address", "TOO_LONG", _with("address", "長" * 201)),
     ("", "COLUMN_COUNT_WRONG", lambda cells: {"action": cells["action"]}),
     ("", "LINE_TOO_LONG", _with("address", "長" * 6_000)),
-    ("", "COVERAGE_UNKNOWN", lambda cells: _loss(cells)),
+    ("", "COVERAGE_UNKNOWN", _loss),
     ("individual_number", "CHECK_DIGIT_WRONG", _with("individual_number", "123456789012")),
 )  # fmt: skip
 """Column, reason, and what makes a good line bad so."""
-
-
-def _loss(cells: dict[str, str]) -> dict[str, str]:
-    kept = ("insurer_number", "symbol", "number", "branch", "birth_date")
-    return {name: cells[name] for name in kept} | {
-        "action": "LOSS",
-        "loss_date": "20260501",
-        "loss_reason": "03",
-    }
 
 
 def is_bad(place: int) -> bool:

@@ -143,8 +143,8 @@ class Moves:
     before the rest.
 
     Args:
-        moves_max: At most 10,000,000. With more moves than this in a file nothing waits for them, and they are in
-            order of who moves.
+        moves_max: At most 10,000,000. With more moves than this in a file nothing waits for them,
+            and they are in order of who moves.
     """
 
     def __init__(self, moves_max: int) -> None:

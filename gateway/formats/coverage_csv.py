@@ -83,7 +83,9 @@ def decode_header(line: str) -> Header:
     for name in COLUMNS:
         if columns.count(name) > 1 or (name in REQUIRED_COLUMNS and name not in columns):
             raise InvalidInput("HEADER_WRONG", name)
-    return Header(columns, tuple((name, columns.index(name)) for name in COLUMNS if name in columns))
+    return Header(
+        columns, tuple((name, columns.index(name)) for name in COLUMNS if name in columns)
+    )
 
 
 def decode_line(header: Header, line_number: int, line: str) -> Change | LineError:

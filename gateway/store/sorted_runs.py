@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.domain.errors import Unavailable
 
-HELD_BYTES_MAX: Final = 8 * 1024 * 1024
+SORT_BYTES_MAX: Final = 8 * 1024 * 1024
 """What is sorted in memory before it becomes a run; less than this never comes to a disk."""
 FRAME_BYTES: Final = 64 * 1024
 """Plain bytes of one frame, and so what a merge holds of each run."""
@@ -98,9 +98,9 @@ class _Run:
 class FileRuns:
     """`Runs` on a disk, with a thread of its own."""
 
-    def __init__(self, directory: Path, held_bytes_max: int = HELD_BYTES_MAX) -> None:
+    def __init__(self, directory: Path, sort_bytes_max: int = SORT_BYTES_MAX) -> None:
         self._directory = directory
-        self._held_bytes_max = held_bytes_max
+        self._sort_bytes_max = sort_bytes_max
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._levels: list[list[_Run]] = []
@@ -112,7 +112,7 @@ class FileRuns:
         """See `Runs`."""
         self._held += records
         self._held_bytes += sum(map(len, records)) + RECORD_OVERHEAD_BYTES * len(records)
-        if self._held_bytes > self._held_bytes_max:
+        if self._held_bytes > self._sort_bytes_max:
             held, self._held, self._held_bytes = self._held, [], 0
             await self._run(lambda: self._keep(held))
 
