@@ -2,8 +2,8 @@
 The bare driver: the rows an upload left, put into the same tables and indexes by `executemany`.
 
 The rows are read from the gateway's database a block at a time, which is not timed, and written to
-an empty database of the same schema in as many transactions, which is. It is as durable, has as much
-cache and is as nice as the writer.
+an empty database of the same schema in as many transactions, which is. It is as durable, has as
+much cache and is as nice as the writer.
 
     python -m loadtests.bare_driver --source DATABASE --target DATABASE --out FILE
 """
@@ -68,7 +68,6 @@ def slices(source: sqlite3.Connection) -> Iterator[list[bytes]]:
 
 def rows_of(source: sqlite3.Connection, enrollees: list[bytes]) -> dict[str, Rows]:
     """The rows of a transaction by table, each in order of keys."""
-    fetch = source.execute
 
     def fetched(table: str, column: str, keys: list[bytes]) -> Rows:
         query = f"SELECT * FROM {table} WHERE {column} = ?"  # noqa: S608  only our own names

@@ -35,6 +35,7 @@ WATCH_S: Final = 0.2
 @asynccontextmanager
 async def running(root: Path, limits: str = "") -> AsyncIterator[World]:
     """Start a gateway of its own in a folder, and stop it at the end."""
+    root.mkdir(exist_ok=True)  # noqa: ASYNC240  nothing else runs yet
     issue_all(root / "certs", INSTITUTION, [INSURER])
     world = World(root, free_port())
     config = write_config(root, world.port)

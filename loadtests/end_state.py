@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Hashable
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from msgspec import structs
 
@@ -16,6 +17,10 @@ from gateway.domain.coverage import Coverage
 from gateway.domain.period import Instant
 from gateway.store.records import decode_compact, decode_coverage, decode_history
 
+UPLOAD_COLUMNS: Final = (
+    "request_id, state, size_bytes, encoding, lines_read, lines_applied, lines_unchanged, "
+    "lines_refused"
+)
 State = Counter[Hashable]
 """Everything that is said and how often."""
 
@@ -27,7 +32,11 @@ def end_state(data: Path) -> State:
     It holds every version of every cover with the line it came from, each person's covers as
     lookups see them, the rows lookups begin with, numbers in the vault, refused lines and counts.
     """
-    state: State = Counter()
+    state: UPLOAD_COLUMNS: Final = (
+    "request_id, state, size_bytes, encoding, lines_read, lines_applied, lines_unchanged, "
+    "lines_refused"
+)
+State = Counter()
     with closing(sqlite3.connect(f"file:{data / 'gateway.db'}?mode=ro", uri=True)) as database:
         _add_versions(database, state)
         _add_people(database, state)
@@ -37,8 +46,7 @@ def end_state(data: Path) -> State:
             ("refused_lines", "line_number, column_name, reason"),
             (
                 "uploads",
-                "request_id, state, size_bytes, encoding, lines_read, lines_applied, "
-                "lines_unchanged, lines_refused",
+                UPLOAD_COLUMNS,
             ),
             ("filings", "cover_no, kind, employer_code, fact_date"),
         ):

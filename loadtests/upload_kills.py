@@ -40,6 +40,13 @@ LIMITS: Final = "[limits]\nslice_lines_max = 40\nsort_bytes_max = 65536\n"
 """Many slices and many runs, so that a kill finds each of them at work."""
 REQUEST_ID: Final = "kills"
 LINES_A_PERSON: Final = 6
+LOST: Final = "DELETE FROM cover_versions WHERE rowid = (SELECT max(rowid) FROM cover_versions)"
+DOUBLED: Final = (
+    "INSERT INTO cover_versions SELECT enrollee_key, cover_no, version_no + 100, recorded_time, "
+    "superseded_time, acquisition_date, loss_date, state, upload_key, line_number, body "
+    "FROM cover_versions LIMIT 1"
+)
+COUNTED_TWICE: Final = "UPDATE uploads SET lines_unchanged = lines_unchanged + 1"
 
 
 def a_file(lines: int, seed: int) -> bytes:
@@ -161,13 +168,7 @@ class Round:
 def planted(data: Path, truth: State) -> bool:
     """Show that the comparison finds a line whose effect is missing, or was there twice."""
     found = []
-    for statement in (
-        "DELETE FROM cover_versions WHERE rowid = (SELECT max(rowid) FROM cover_versions)",
-        "INSERT INTO cover_versions SELECT enrollee_key, cover_no, version_no + 100, "
-        "recorded_time, superseded_time, acquisition_date, loss_date, state, upload_key, "
-        "line_number, body FROM cover_versions LIMIT 1",
-        "UPDATE uploads SET lines_unchanged = lines_unchanged + 1",
-    ):
+    for statement in (LOST, DOUBLED, COUNTED_TWICE):
         copy = data.parent / "planted"
         shutil.copytree(data, copy)
         with closing(sqlite3.connect(copy / "gateway.db")) as connection:

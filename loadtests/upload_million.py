@@ -176,9 +176,7 @@ async def bare(root: Path) -> Figures:
 async def show(lines: int, *, is_numbered: bool, is_bare: bool) -> int:
     """Run everything; return the exit code."""
     with tempfile.TemporaryDirectory(prefix="onshi-bulk-") as scratch:
-        small, large = Path(scratch, "small"), Path(scratch, "large")
-        small.mkdir()
-        large.mkdir()
+        small, large = (Path(scratch, name) for name in ("small", "large"))
         tenth = await measured(small, lines // 10, is_numbered=is_numbered, is_shown=True)
         whole = await measured(large, lines, is_numbered=is_numbered, is_shown=False)
         grown = has_grown(tenth.peaks, whole.peaks)

@@ -254,8 +254,13 @@ def _items(line: _Line) -> dict[str, Any]:
             raise InvalidInput("FIELD_REQUIRED", name)
         elif item != "loss_reason":
             items[item] = _DEFAULTS[item]
-    if _PARTS.isdisjoint(line.said):
-        return items
+    if not _PARTS.isdisjoint(line.said):
+        _add_parts(line, items)
+    return items
+
+
+def _add_parts(line: _Line, items: dict[str, Any]) -> None:
+    """Put together the items that are spelled in several cells."""
     if line.is_cleared("card_first_valid_date"):
         items["card_validity"] = None
     elif "card_first_valid_date" in line.said or "card_last_valid_date" in line.said:
@@ -268,7 +273,6 @@ def _items(line: _Line) -> dict[str, Any]:
     ):
         if line.has_any(prefix):
             items[item] = (certificate(line),)
-    return items
 
 
 def _filing(line: _Line) -> Filing | None:
