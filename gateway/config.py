@@ -50,7 +50,11 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     upload_idle_s: Positive = 60
     """An upload stream that sends nothing for so long is closed; it can be resumed."""
     streams_per_connection_max: Positive = 1_000
-    slice_lines_max: Positive = 200
+    sort_bytes_max: Positive = 8 * 1024**2
+    """Lines of a file sorted in memory; more of them are sorted on disk."""
+    moves_ordered_max: Annotated[int, Meta(ge=0, le=10_000_000)] = 100_000
+    """With more lines than this that move identifiers in one file, no other line waits for them."""
+    slice_lines_max: Positive = 500
     """Lines of a file applied in one transaction."""
     slice_ms_max: Positive = 50
     """A slice that took longer is followed by a smaller one."""

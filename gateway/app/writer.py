@@ -89,7 +89,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     accesses = _access_log(data, limits)
     store = SqliteStore(data.database, sheet)
     vault = SqliteVault(data.vault, data.vault_keys)
-    spool = FileSpool(data.spool, data.spool_keys)
+    spool = FileSpool(data.spool, data.spool_keys, limits.sort_bytes_max)
     upload_limits = _upload_limits(limits)
     numbers_told = None if settings.resident_register is None else asyncio.Event()
     desk = _desk(settings, store, vault, clock, numbers_told)
@@ -277,6 +277,7 @@ def _upload_limits(limits: Limits) -> UploadLimits:
         slice_ms_max=limits.slice_ms_max,
         refused_lines_reported_max=limits.refused_lines_reported_max,
         refused_lines_kept_max=limits.refused_lines_kept_max,
+        moves_ordered_max=limits.moves_ordered_max,
     )
 
 

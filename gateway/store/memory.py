@@ -314,6 +314,30 @@ class MemorySpool:
         """See `Spool`."""
         return list(self._files)[:uploads_max]
 
+    def runs(self) -> MemoryRuns:
+        """See `Spool`."""
+        return MemoryRuns()
+
+
+class MemoryRuns:
+    """`Runs` in a list."""
+
+    def __init__(self) -> None:
+        self._records: list[bytes] = []
+
+    async def put(self, records: Sequence[bytes]) -> None:
+        """See `Runs`."""
+        self._records += records
+
+    async def take(self, records_max: int) -> Sequence[bytes]:
+        """See `Runs`."""
+        self._records.sort()
+        taken, self._records = self._records[:records_max], self._records[records_max:]
+        return taken
+
+    async def close(self) -> None:
+        """See `Runs`."""
+
 
 class MemoryScratch:
     """A `Scratch` of dictionaries."""

@@ -23,6 +23,7 @@ from gateway.domain.feed import EnrolleeChange
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
 from gateway.domain.inquiry import Inquiry
 from gateway.domain.lag import Case
+from gateway.domain.line_order import AS_THEY_STAND
 from gateway.domain.overlap import OverlapState
 from gateway.domain.period import Instant
 
@@ -194,8 +195,9 @@ class Upload:
     """
     An upload, or a single change (then without a spool file), and how far it is applied.
 
-    `lines_read` and `bytes_done` tell where applying continues after a restart: the header and
-    `lines_read` lines are done, and `bytes_done` is the offset of the next line.
+    `lines_read` tells where applying continues after a restart: so many lines of the file's order
+    are done, and `bytes_done` bytes with them. `line_order` names the order, as
+    `gateway.domain.line_order` does; it stays as it was when the file was received.
     """
 
     upload_key: UploadKey
@@ -217,6 +219,7 @@ class Upload:
     """Whose My Number a single change brought, so that the same change is known again."""
     lines_total: int | None = None
     """Lines of the file, the header not counted; None if they were not counted."""
+    line_order: int = AS_THEY_STAND
     is_dry_run: bool = False
     """Whether the file is only worked out, and changes nothing."""
 

@@ -174,6 +174,7 @@ UPLOADS: Final = Table(
     _count("lines_unchanged"),
     _count("lines_refused"),
     Column("number_person", LargeBinary),
+    Column("line_order", Integer, nullable=False, server_default=text("0")),
     Column("lines_total", Integer),
     Column("is_dry_run", Integer, nullable=False, server_default=text("0")),
     Index("uploads_received", "received_time", sqlite_where=text("state = 2")),

@@ -42,7 +42,7 @@ ENROLLEES_UNDER: Final = """
 SELECT enrollee_key FROM lookups WHERE lookup_key = ? AND birth_date = ? LIMIT ?
 """
 
-PEOPLE_UNDER: Final = "SELECT DISTINCT person_key FROM lookups WHERE lookup_key = ?"
+PEOPLE_UNDER: Final = "SELECT person_key FROM lookups WHERE lookup_key = ?"
 
 PEOPLE_OF_ENROLLEE: Final = "SELECT person_key FROM enrollee_people WHERE enrollee_key = ?"
 
@@ -170,11 +170,12 @@ DO UPDATE SET
 _UPLOAD_COLUMNS: Final = """
 upload_key, insurer_number, request_id, state, size_bytes, digest, received_time, applied_time,
 encoding, bytes_done, lines_read, lines_applied, lines_unchanged, lines_refused, number_person,
-lines_total, is_dry_run
+lines_total, line_order, is_dry_run
 """
 
 PUT_UPLOAD: Final = f"""
-INSERT INTO uploads ({_UPLOAD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO uploads ({_UPLOAD_COLUMNS})
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (upload_key) DO UPDATE SET
     state = excluded.state, size_bytes = excluded.size_bytes, digest = excluded.digest,
     received_time = excluded.received_time, applied_time = excluded.applied_time,
@@ -190,6 +191,8 @@ UPLOAD: Final = f"SELECT {_UPLOAD_COLUMNS} FROM uploads WHERE upload_key = ?"  #
 UNAPPLIED_UPLOADS: Final = (
     f"SELECT {_UPLOAD_COLUMNS} FROM uploads WHERE state = 2 ORDER BY received_time, upload_key"  # noqa: S608  same
 )
+
+MOVE_LOG: Final = "PRAGMA wal_checkpoint(PASSIVE)"
 
 LAST_RECORDED: Final = "SELECT last_recorded_time FROM meta WHERE meta_id = 1"
 
@@ -331,6 +334,7 @@ def upload_row(upload: Upload) -> Row:
         upload.lines_refused,
         upload.number_person,
         upload.lines_total,
+        upload.line_order,
         upload.is_dry_run,
     )
 

@@ -173,7 +173,7 @@ class Desk:
             raise NotPermitted("INSURER_NOT_CALLER", "insurer_number")
         person_key = working.numbered_person(change)
         is_number_held = False
-        number = number_of(change)
+        number = None if person_key is None else number_of(change)
         if person_key is not None and number is not None:
             is_number_held = await self._vault.holds(person_key, number)
         return working.apply(change, upload_key, line.line_number, is_number_held=is_number_held)

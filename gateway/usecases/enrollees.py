@@ -81,6 +81,8 @@ class Pending:
 
 def as_before(enrollee: WorkedEnrollee, after: tuple[Coverage, ...]) -> tuple[Coverage, ...]:
     """The covers after a change: what is new is no more to be seen than what was."""
+    if not enrollee.covers:
+        return after
     fresh: dict[str, Any] = {}
     if enrollee.is_suspended:
         fresh["state"] = CoverState.SUSPENDED

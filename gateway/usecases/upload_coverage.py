@@ -18,6 +18,7 @@ from typing import Final
 
 from gateway.domain.errors import Conflict, InvalidInput, NotFound, TooMuch, Unavailable
 from gateway.domain.identifiers import InsurerNumber
+from gateway.domain.line_order import BY_CONTENT
 from gateway.domain.purpose import DataCategory, Operation, Role
 from gateway.domain.reasons import REASONS, Advice
 from gateway.store.port import Batch, RefusedLine, Upload, UploadKey, UploadState, Writing
@@ -51,6 +52,7 @@ class UploadLimits:
     slice_ms_max: int
     refused_lines_reported_max: int
     refused_lines_kept_max: int
+    moves_ordered_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +320,7 @@ class Receiving:
                 received_time=now,
                 lines_total=lines_total,
                 is_dry_run=self._is_dry_run,
+                line_order=BY_CONTENT,
             )
             await self._receiver.store.commit(Batch(now, upload=received))
         self._receiver.on_received()

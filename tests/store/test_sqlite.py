@@ -36,7 +36,7 @@ from gateway.store.migrate import migrate
 from gateway.store.port import Batch
 from gateway.store.records import StoreTooNew, StoreTooOld, encode_coverage
 from gateway.store.schema import DISTRIBUTED_BY, METADATA
-from gateway.store.sqlite import SqliteReader, SqliteStore
+from gateway.store.sqlite import LOG_PAGES_MAX, SqliteReader, SqliteStore
 from tests.store.batches import (
     BIRTH_DATE,
     cover,
@@ -166,7 +166,7 @@ async def test_the_writer_syncs_each_commit(store: SqliteStore) -> None:
         names = ("synchronous", "journal_mode", "busy_timeout", "wal_autocheckpoint")
         return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
-    assert await store._writes.run(pragmas) == [2, "wal", 5_000, 1_000]
+    assert await store._writes.run(pragmas) == [2, "wal", 5_000, LOG_PAGES_MAX]
     assert await store._writes.run(lambda line: line.isolation_level) is None
 
 

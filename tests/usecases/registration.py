@@ -54,6 +54,7 @@ LIMITS = UploadLimits(
     slice_ms_max=50,
     refused_lines_reported_max=100,
     refused_lines_kept_max=1_000,
+    moves_ordered_max=1_000,
 )
 
 

@@ -29,6 +29,9 @@ def upgrade() -> None:
         "number_checks",
         sa.Column("is_found", sa.Integer, nullable=False, server_default=sa.text("0")),
     )
+    op.add_column(
+        "uploads", sa.Column("line_order", sa.Integer, nullable=False, server_default=sa.text("0"))
+    )
     op.add_column("uploads", sa.Column("lines_total", sa.Integer, nullable=True))
     op.add_column(
         "uploads", sa.Column("is_dry_run", sa.Integer, nullable=False, server_default=sa.text("0"))
