@@ -36,7 +36,10 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     upload_bytes_max: Positive = 8 * 1024**3
     line_bytes_max: Positive = 16 * 1024
     """Of one line of a coverage file."""
-    refused_lines_reported_max: Positive = 10_000
+    refused_lines_reported_max: Annotated[int, Meta(ge=1, le=5_000)] = 1_000
+    """Of one upload, in its report; 5,000 with their advice are near what a message may hold."""
+    refused_lines_kept_max: Positive = 1_000_000
+    """Of one upload, to be listed; further ones are only counted."""
     explained_versions_max: Positive = 200
     """Versions of covers told of when an answer is explained; the last ones always are."""
     matches_max: Positive = 16

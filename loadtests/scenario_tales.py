@@ -16,13 +16,14 @@ from loadtests.scenario_place import Asked, CardSeen, Place, Seen
 from simulators.catalogue import ASSOCIATION, LATTER_STAGE, NATIONAL, ON, OTHER_NATIONAL, SOCIETY
 from simulators.people import Card, Row, loss_row
 
+NONE: Final = 0
+"""What is noted as the validity where no eligibility was asked."""
+
 Items = dict[str, str]
 Said = tuple[int, Items]
 """A validity, and the items that are looked at."""
 
 
-NONE: Final = 0
-"""What is noted as the validity where no eligibility was asked."""
 _ON_THE_WIRE_ALONE: Final = ("medical_stopped",)
 """Items the files have no element for."""
 

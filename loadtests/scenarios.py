@@ -20,12 +20,20 @@ from rich.table import Table
 
 from loadtests.scenario_card_tales import CARD_TALES
 from loadtests.scenario_insurer_tales import INSURER_TALES
+from loadtests.scenario_paper_tales import PAPER_TALES
 from loadtests.scenario_person_tales import PERSON_TALES
 from loadtests.scenario_place import running_place
 from loadtests.scenario_register_tales import REGISTER_TALES
 from loadtests.scenario_tales import TALES, Noted, Said, Tale
 
-ALL_TALES = {**REGISTER_TALES, **PERSON_TALES, **TALES, **INSURER_TALES, **CARD_TALES}
+ALL_TALES = {
+    **REGISTER_TALES,
+    **PERSON_TALES,
+    **TALES,
+    **INSURER_TALES,
+    **PAPER_TALES,
+    **CARD_TALES,
+}
 TABLE_WIDTH_MIN = 150
 
 

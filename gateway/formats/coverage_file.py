@@ -1,22 +1,20 @@
 """
-The coverage file as bytes: its lines read from any place on, and the result file sent back.
+The coverage file as bytes: its lines read from any place on.
 
 It is read line by line, in UTF-8 or cp932, and no bytes make it raise: a bad line is a
-`LineError`. docs/coverage-file.md describes both files.
+`LineError`. docs/coverage-file.md describes it.
 """
 
 from __future__ import annotations
 
 import codecs
 from collections import deque
-from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import Final
 
 from gateway.domain.changes import Change
 from gateway.domain.coverage_lines import DecodedLine, LineError
 from gateway.domain.errors import Refusal
-from gateway.domain.reasons import REASONS
-from gateway.formats.coverage_csv import Header, csv_row, decode_header, decode_line
+from gateway.formats.coverage_csv import Header, decode_header, decode_line
 from gateway.formats.lines import LineSplitter, RawLine
 
 UTF_8: Final = "utf-8"
@@ -111,7 +109,7 @@ class CoverageReader:
         if not line.body:
             return None
         if not self.encoding and not line.body.isascii():
-            self.encoding = _encoding_of(line.body)
+            self.encoding = encoding_of(line.body)
         try:
             text = line.body.decode(self.encoding or "ascii")
         except UnicodeDecodeError:
@@ -119,7 +117,7 @@ class CoverageReader:
         return decode_line(self._header, line.line_number, text)
 
 
-def _encoding_of(body: bytes) -> str:
+def encoding_of(body: bytes) -> str:
     """Tell the encoding of a line that is not ASCII; empty if it is neither."""
     texts = {}
     for encoding in (UTF_8, CP932):
@@ -130,36 +128,3 @@ def _encoding_of(body: bytes) -> str:
     if UTF_8 in texts and max(texts[UTF_8]) >= _SURELY_JAPANESE:
         return UTF_8
     return CP932 if CP932 in texts else UTF_8 if UTF_8 in texts else ""
-
-
-class RefusedLike(Protocol):
-    """A refused line, as the store or the wire gives it."""
-
-    @property
-    def line_number(self) -> int:
-        """The header is 1."""
-
-    @property
-    def column(self) -> str:
-        """Empty if the line as a whole is meant."""
-
-    @property
-    def reason(self) -> str:
-        """A key of `gateway.domain.reasons`."""
-
-
-REPORT_COLUMNS: Final = ("line_number", "column", "reason", "advice_ja", "advice_en")
-
-
-def encode_report(refused_lines: Iterable[RefusedLike], encoding: str) -> bytes:
-    """
-    Spell the result file: a header and one row for each refused line, in the sender's encoding.
-
-    `encoding` is `utf-8`, `cp932`, or empty for a file that was ASCII, which is answered in UTF-8.
-    """
-    rows = [
-        (str(line.line_number), line.column, line.reason, advice.ja, advice.en)
-        for line in refused_lines
-        for advice in (REASONS[line.reason],)
-    ]
-    return "".join(csv_row(row) for row in (REPORT_COLUMNS, *rows)).encode(encoding or UTF_8)

@@ -16,6 +16,7 @@ from enum import IntEnum
 from typing import NewType, Protocol
 
 from gateway.domain.card import CardKey
+from gateway.domain.collection import CollectionState
 from gateway.domain.compact import CompactHistory
 from gateway.domain.coverage import Coverage, Enrolment, History
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
@@ -213,15 +214,34 @@ class Upload:
     lines_refused: int = 0
     number_person: PersonKey | None = None
     """Whose My Number a single change brought, so that the same change is known again."""
+    lines_total: int | None = None
+    """Lines of the file, the header not counted; None if they were not counted."""
+    is_dry_run: bool = False
+    """Whether the file is only worked out, and changes nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class RefusedLine:
     """A line that was refused: `line_number` counts the header as 1; `column` may be empty."""
 
     line_number: int
     column: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRow:
+    """
+    That a cover that was lost is listed with its papers, by state and loss date.
+
+    `state` None: it is not, or no longer.
+    """
+
+    insurer_number: InsurerNumber
+    enrollee_key: EnrolleeKey
+    cover_no: int
+    state: CollectionState | None
+    loss_date: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +270,8 @@ class Batch:
     """Inserted or replaced by its key."""
     refused_lines: list[RefusedLine] = field(default_factory=list)
     """Of `upload`."""
+    is_upload_begun_anew: bool = False
+    """Whether the lines of `upload` that were refused before are forgotten first."""
     checks: list[NumberCheck] = field(default_factory=list)
     """Inserted or replaced by enrollee and received time; in order."""
     cards: list[NewCard] = field(default_factory=list)
@@ -259,10 +281,12 @@ class Batch:
     """What is known of people with several insurers; a state that was known is not written anew."""
     inquiries: list[Inquiry] = field(default_factory=list)
     """Inserted or replaced by their ids."""
+    collections: list[CollectionRow] = field(default_factory=list)
+    """Which covers are listed with their papers; replaced or, without a state, removed."""
 
 
-class Writing(Reading, Protocol):
-    """What the one writer needs."""
+class Loading(Protocol):
+    """What working changes out needs."""
 
     async def load(
         self,
@@ -272,6 +296,13 @@ class Writing(Reading, Protocol):
     ) -> Loaded:
         """Give what changes under these keys, or of these people or enrollees, concern."""
 
+    async def last_recorded_time(self) -> Instant:
+        """The latest `recorded_time` ever committed, 0 for an empty store."""
+
+
+class Writing(Reading, Loading, Protocol):
+    """What the one writer needs."""
+
     async def commit(self, batch: Batch) -> None:
         """
         Write a batch durably. When this returns, a power cut does not lose it.
@@ -279,9 +310,6 @@ class Writing(Reading, Protocol):
         Raises:
             Unavailable: `STORE_UNAVAILABLE`; then nothing was written.
         """
-
-    async def last_recorded_time(self) -> Instant:
-        """The latest `recorded_time` ever committed, 0 for an empty store."""
 
     async def forerunners_of(self, person_key: PersonKey, people_max: int) -> Sequence[PersonKey]:
         """
@@ -307,5 +335,14 @@ class Writing(Reading, Protocol):
     async def unapplied_uploads(self) -> Sequence[Upload]:
         """Give the uploads that are received and not applied, oldest first."""
 
-    async def refused_lines(self, upload_key: UploadKey, lines_max: int) -> Sequence[RefusedLine]:
-        """Give the refused lines of an upload by line number, at most `lines_max`."""
+    async def refused_lines(
+        self, upload_key: UploadKey, lines_max: int, after: RefusedLine | None = None
+    ) -> Sequence[RefusedLine]:
+        """
+        Give the refused lines of an upload by line number, column and reason.
+
+        Args:
+            lines_max: At most so many.
+
+            after: Give those that come after this one only.
+        """

@@ -21,7 +21,7 @@ from gateway.domain.errors import TooMuch, Unavailable
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
 from gateway.domain.lag import LagRules
 from gateway.domain.period import Instant
-from gateway.store import sql
+from gateway.store import sql, sql_uploads
 from gateway.store.facts import history_known_at
 from gateway.store.port import (
     Batch,
@@ -225,10 +225,14 @@ class SqliteStore(SqliteNumbers, SqliteReader, SqliteLists):
         rows = await self._writes.run(lambda line: line.execute(sql.UNAPPLIED_UPLOADS).fetchall())
         return [sql.upload_of(row) for row in rows]
 
-    async def refused_lines(self, upload_key: UploadKey, lines_max: int) -> Sequence[RefusedLine]:
+    async def refused_lines(
+        self, upload_key: UploadKey, lines_max: int, after: RefusedLine | None = None
+    ) -> Sequence[RefusedLine]:
         """See `Writing`."""
+        place = (after.line_number, after.column, after.reason) if after else (0, "", "")
+        question = (upload_key, *place, lines_max)
         rows = await self._writes.run(
-            lambda line: line.execute(sql.REFUSED_LINES, (upload_key, lines_max)).fetchall()
+            lambda line: line.execute(sql_uploads.REFUSED_LINES, question).fetchall()
         )
         return [RefusedLine(*row) for row in rows]
 
@@ -342,8 +346,10 @@ def _write(connection: sqlite3.Connection, batch: Batch, render: Render) -> None
     if batch.upload is not None:
         key = batch.upload.upload_key
         connection.execute(sql.PUT_UPLOAD, sql.upload_row(batch.upload))
+        if batch.is_upload_begun_anew:
+            connection.execute(sql_uploads.FORGET_REFUSED_LINES, (key,))
         many(
-            sql.ADD_REFUSED_LINE,
+            sql_uploads.ADD_REFUSED_LINE,
             [(key, line.line_number, line.column, line.reason) for line in batch.refused_lines],
         )
     write_lists(connection, batch)

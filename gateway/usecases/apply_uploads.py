@@ -20,6 +20,7 @@ from gateway.store.port import Batch, RefusedLine, Upload, UploadKey, UploadStat
 from gateway.store.port_beside import Spool
 from gateway.usecases.context import first_of
 from gateway.usecases.desk import Desk, Line
+from gateway.usecases.rehearsal import Rehearsal
 from gateway.usecases.upload_coverage import UploadLimits
 
 READ_BYTES: Final = 64 * 1024
@@ -79,12 +80,14 @@ class Applier:
         desk: Desk,
         new_reader: Callable[[int], Reader],
         limits: UploadLimits,
+        rehearsal: Rehearsal,
     ) -> None:
         self._store = store
         self._spool = spool
         self._desk = desk
         self._new_reader = new_reader
         self._limits = limits
+        self._rehearsal = rehearsal
         self._slice_lines = limits.slice_lines_max
         self._woken = asyncio.Event()
         self._applied = asyncio.Event()
@@ -146,6 +149,8 @@ class Applier:
         reader = self._new_reader(self._limits.line_bytes_max)
         while not (reader.is_header_read or reader.is_ended):
             await self._read_on(upload, reader)
+        if upload.is_dry_run:
+            upload = await self._begin_rehearsal(upload)
         if upload.bytes_done and reader.header_error is None:
             reader.resume(upload.encoding, upload.bytes_done, upload.lines_read)
         while upload.state is not UploadState.APPLIED and not stop.is_set():
@@ -158,9 +163,29 @@ class Applier:
                 upload = await self._apply_slice(upload, reader)
             await asyncio.sleep(0)
         if upload.state is UploadState.APPLIED:
+            if upload.is_dry_run:
+                await self._rehearsal.end()
             await self._spool.discard(upload.upload_key)
             self._applied.set()
             self._applied = asyncio.Event()
+
+    async def _begin_rehearsal(self, upload: Upload) -> Upload:
+        """Begin a dry run from its first line: what it changed so far was kept nowhere."""
+        await self._rehearsal.begin()
+        if not (upload.lines_read or upload.bytes_done):
+            return upload
+        fresh = replace(
+            upload,
+            encoding="",
+            bytes_done=0,
+            lines_read=0,
+            lines_applied=0,
+            lines_unchanged=0,
+            lines_refused=0,
+        )
+        async with self._desk.turn() as now:
+            await self._store.commit(Batch(now, upload=fresh, is_upload_begun_anew=True))
+        return fresh
 
     async def _read_on(self, upload: Upload, reader: Reader) -> None:
         wanted = min(READ_BYTES, upload.size_bytes - reader.offset)
@@ -192,7 +217,8 @@ class Applier:
         is_last = reader.is_ended and not reader.waiting
         async with self._desk.turn() as now:
             began = asyncio.get_running_loop().time()
-            worked = await self._desk.work(said, upload.insurer_number, upload.upload_key, now)
+            work = self._rehearsal.work if upload.is_dry_run else self._desk.work
+            worked = await work(said, upload.insurer_number, upload.upload_key, now)
             refused = [RefusedLine(e.line_number, e.column, e.reason) for e in unread]
             refused += [RefusedLine(n, r.field, r.reason) for n, r in worked.refused]
             done = replace(
@@ -209,7 +235,7 @@ class Applier:
             )
             if is_last:
                 done = replace(done, state=UploadState.APPLIED, applied_time=now)
-            room = max(0, self._limits.refused_lines_reported_max - upload.lines_refused)
+            room = max(0, self._limits.refused_lines_kept_max - upload.lines_refused)
             worked.batch.upload = done
             worked.batch.refused_lines = sorted(refused, key=lambda r: r.line_number)[:room]
             await self._store.commit(worked.batch)

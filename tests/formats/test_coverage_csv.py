@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -41,7 +39,7 @@ from gateway.domain.period import Period
 from gateway.domain.reasons import REASONS
 from gateway.formats.coverage_columns import COLUMNS, REQUIRED_COLUMNS, Action
 from gateway.formats.coverage_csv import decode_cells, encode_header, encode_line
-from gateway.formats.coverage_file import CoverageReader, encode_report
+from gateway.formats.coverage_file import CoverageReader
 
 GOLDEN = Path(__file__).parent / "golden" / "coverage"
 DOCS = Path(__file__).parents[2] / "docs" / "coverage-file.md"
@@ -428,17 +426,6 @@ def test_reading_goes_on_from_any_line(data: bytes, taken: int) -> None:
     second.feed(data[offset:])
     second.finish()
     assert first.take(1000) == second.take(1000)
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "cp932", ""])
-def test_the_report_is_a_csv_in_the_senders_encoding(encoding: str) -> None:
-    """Every reason can be spelt in both encodings, with its advice in both languages."""
-    errors = [LineError(n, "name", reason) for n, reason in enumerate(sorted(REASONS), start=2)]
-    text = encode_report(errors, encoding).decode(encoding or "utf-8")
-    rows = list(csv.DictReader(io.StringIO(text)))
-    assert [(str(e.line_number), e.reason, REASONS[e.reason].ja) for e in errors] == [
-        (row["line_number"], row["reason"], row["advice_ja"]) for row in rows
-    ]
 
 
 def spelt(line: DecodedLine) -> str:

@@ -13,6 +13,7 @@ from gateway.usecases import (
     check_claims,
     confirm_eligibility,
     inquiries,
+    list_collections,
     list_overlaps,
     number_oversight,
     number_stages,
@@ -67,6 +68,12 @@ ALLOWED = {
         Operation.DISCLOSE,
         frozenset({QUALIFICATION, DataCategory.BENEFIT}),
         Role.INSURER,
+    ),
+    "KP1-I-01": Request(
+        "KP1-I-01",
+        Role.INSURER,
+        Operation.USE,
+        frozenset({QUALIFICATION, CERTIFICATE}),
     ),
     "OQS-INS-01": Request(
         "OQS-INS-01",
@@ -141,6 +148,14 @@ DENIED = {
         ({"recipient": None}, "RECIPIENT_NOT_ALLOWED"),
         ({"data": frozenset({CERTIFICATE})}, "DATA_NOT_IN_PURPOSE"),
         ({"data": frozenset({DataCategory.CHECK_UP})}, "DATA_NOT_IN_PURPOSE"),
+        ({"data": frozenset({QUALIFICATION, DataCategory.NUMBER})}, "MYNUMBER_FORBIDDEN"),
+    ],
+    "KP1-I-01": [
+        ({"role": Role.INSTITUTION}, "ACTOR_NOT_ALLOWED"),
+        ({"role": Role.PORTAL}, "ACTOR_NOT_ALLOWED"),
+        ({"operation": Operation.DISCLOSE}, "KIND_MISMATCH"),
+        ({"recipient": Role.INSURER}, "RECIPIENT_NOT_ALLOWED"),
+        ({"data": frozenset({DataCategory.BENEFIT})}, "DATA_NOT_IN_PURPOSE"),
         ({"data": frozenset({QUALIFICATION, DataCategory.NUMBER})}, "MYNUMBER_FORBIDDEN"),
     ],
     "OQS-INS-01": [
@@ -237,6 +252,7 @@ def test_no_institution_can_reach_a_my_number(role: Role) -> None:
         (check_claims.ERRAND, Role.REVIEW_BODY),
         (inquiries.ERRAND, Role.INSURER),
         (inquiries.ERRAND_WITH_BENEFITS, Role.INSURER),
+        (list_collections.ERRAND, Role.INSURER),
         (list_overlaps.ERRAND, Role.INSURER),
     ],
 )

@@ -107,6 +107,14 @@ def test_syncs_come_before_acknowledgements_and_answers() -> None:
     assert "FAILS" not in run("loadtests.sync_trace")
 
 
+def test_laws_of_changes_hold() -> None:
+    """A few worlds a law; `python -m loadtests.change_properties` tries hundreds of each."""
+    shown = run("loadtests.change_properties", "--cases", "6")
+
+    assert shown.count("planted defect noticed") == 4
+    assert shown.count(", broken 0;") == 4
+
+
 def test_lag_reports_agree_with_a_simulated_april() -> None:
     """A small town; `python -m loadtests.lag_april` lets 100,000 people live through it."""
     with tempfile.TemporaryDirectory() as out:

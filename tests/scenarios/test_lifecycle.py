@@ -17,6 +17,7 @@ import pytest_asyncio
 
 from loadtests import scenario_card_tales as cards
 from loadtests import scenario_insurer_tales as insurers
+from loadtests import scenario_paper_tales as papers
 from loadtests import scenario_person_tales as persons
 from loadtests import scenario_register_tales as register
 from loadtests import scenario_tales as tales
@@ -147,6 +148,19 @@ async def test_purpose_kp1_i_01_certificate(place: Place) -> None:
 async def test_purpose_kp1_i_02_documents(place: Place) -> None:
     """KP1-I-02: a certificate without the documents it needs is refused and seen by nobody."""
     await played(place, persons.documents)
+
+
+async def test_requirement_r003_24_certificate_collected(place: Place) -> None:
+    """R003-24, R003-25: to collect after the loss, then collected, on the list."""
+    await played(place, papers.certificate_collected)
+    command = ("-m", "gateway", "collections", "--dir", str(place.sandbox.root))
+    options = ("--insurer", "06990014", "--state", "collected")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, *options, stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await process.communicate()
+    assert process.returncode == 0
+    assert "COLLECTED 2026-04-14" in told.decode()
 
 
 async def test_purpose_kp1_d_08_inquiry(place: Place) -> None:

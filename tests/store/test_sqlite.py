@@ -27,6 +27,7 @@ from gateway.store import (
     sql_insurers,
     sql_lag,
     sql_numbers,
+    sql_uploads,
     sql_why,
     sqlite,
     sqlite_file,
@@ -364,7 +365,7 @@ def test_every_statement_names_the_distribution_column() -> None:
     unrouted = sql.UNROUTED | sql_insurers.UNROUTED | sql_lag.UNROUTED | sql_numbers.UNROUTED
     statements = {
         name: text
-        for module in (sql, sql_insurers, sql_lag, sql_numbers, sql_why)
+        for module in (sql, sql_insurers, sql_lag, sql_numbers, sql_uploads, sql_why)
         for name, text in vars(module).items()
         if name.isupper()
         and isinstance(text, str)

@@ -85,7 +85,9 @@ class Checked(Stand):
             numbers_told=self.told,
             is_searched=is_searched,
         )
-        self.applier = Applier(self.store, self.spool, self.desk, CoverageReader, LIMITS)
+        self.applier = Applier(
+            self.store, self.spool, self.desk, CoverageReader, LIMITS, self.rehearsal(self.desk)
+        )
         self.receiver.desk = self.desk
         self.receiver.on_received = self.applier.wake
         self.checker = NumberChecker(

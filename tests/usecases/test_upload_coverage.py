@@ -265,7 +265,7 @@ async def test_the_report_lists_exactly_the_bad_lines() -> None:
             new("1"),
         )
     )
-    report = report_of(upload, await stand.refused())
+    report = report_of(upload, await stand.refused(), LIMITS)
     expected = [
         RefusedLine(3, "sex", "CODE_UNKNOWN"),
         RefusedLine(4, "", "COLUMN_COUNT_WRONG"),
@@ -287,7 +287,7 @@ async def test_the_report_lists_exactly_the_bad_lines() -> None:
 
 async def test_refused_lines_are_kept_up_to_the_limit() -> None:
     """Past the limit refused lines are counted and no longer kept."""
-    stand = Stand(limits=replace(LIMITS, refused_lines_reported_max=3, slice_lines_max=2))
+    stand = Stand(limits=replace(LIMITS, refused_lines_kept_max=3, slice_lines_max=2))
     upload = await stand.upload(a_file(*["bad\r\n"] * 7))
     assert (
         upload.lines_refused,
