@@ -73,6 +73,23 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Days of registration one report of the lag is about."""
     lag_employers_max: Annotated[int, Meta(ge=1, le=5_000)] = 1_000
     """Employers one report of the lag tells one by one."""
+    feed_page_events_max: Annotated[int, Meta(ge=1, le=5_000)] = 200
+    """Events one message of the feed carries; what a watcher that is slow is held in memory."""
+    feed_poll_ms: Positive = 200
+    """A watcher's stream that was read to its end is read again after so long at the earliest."""
+    feed_heartbeat_s: Positive = 15
+    """A watcher hears something at least so often."""
+    feed_watchers_max: Positive = 500
+    feed_watchers_a_caller_max: Positive = 4
+    feed_days_kept: Positive = 35
+    """Events recorded longer ago are forgotten; a cursor before them is refused."""
+    feed_asked_days_max: Positive = 30
+    """An institution hears of confirmations it got so many days before the change, no older."""
+    feed_settle_ms: Positive = 3_000
+    """
+    How long an institution's look, from its beginning to its access record, and a commit may
+    take; its news come so much later than the change.
+    """
     drain_s_max: Positive = 10
     """How long calls under way may go on after SIGTERM."""
 

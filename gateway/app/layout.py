@@ -67,6 +67,11 @@ class DataDir:
         return self.root / "trail.db"
 
     @property
+    def news(self) -> Path:
+        """What institutions are told: which of their confirmations are out of date."""
+        return self.root / "feed.db"
+
+    @property
     def clock(self) -> Path:
         """The sandbox clock's offset."""
         return self.root / "clock"

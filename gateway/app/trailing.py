@@ -59,6 +59,23 @@ class LiveTrail:
         async with self._lock:
             return await asyncio.to_thread(looked)
 
+    async def catch_up(self) -> bool:
+        """
+        Index every record that is durable when this begins.
+
+        Returns:
+            Whether that was done; a broken chain prevents it for good.
+        """
+        async with self._lock:
+            while not self._is_broken and await asyncio.to_thread(self._index):
+                pass
+        return not self._is_broken
+
+    async def forget_asked(self, before: Instant) -> None:
+        """See `Trail`."""
+        async with self._lock:
+            await asyncio.to_thread(self._trail.forget_asked, before)
+
     def _caught_up(self, people: Sequence[PersonKey], looks_max: int) -> Sequence[Look]:
         self._catch_up()
         return _newest(

@@ -30,7 +30,7 @@ from gateway.edges.rpc.card import CardReaderService
 from gateway.edges.rpc.convert import sheet
 from gateway.edges.rpc.eligibility import EligibilityService
 from gateway.edges.rpc.explanation import CardExplanationService, ExplanationService
-from gateway.edges.rpc.forwarding import COVERAGE, INQUIRY, LAG, PERSON, Forwarded
+from gateway.edges.rpc.forwarding import COVERAGE, FEED, INQUIRY, LAG, PERSON, Forwarded
 from gateway.edges.rpc.identity import CertificateIdentity
 from gateway.edges.rpc.server import Bounds, Front, Method, build_server
 from gateway.observe import configure
@@ -84,8 +84,9 @@ class Worker:
         self.eligibility = EligibilityService(self._store, door, rules, lookup_limits)
         self._watched = WatchedAuthorities(settings)
         methods = [*self.eligibility.methods(), *Forwarded(self._writer, COVERAGE).methods()]
-        methods += Forwarded(self._writer, LAG).methods()
-        methods += Forwarded(self._writer, INQUIRY).methods()
+        self._feed = Forwarded(self._writer, FEED)
+        for forwarded in (self._feed, *(Forwarded(self._writer, one) for one in (LAG, INQUIRY))):
+            methods += forwarded.methods()
         explain_limits = ExplainLimits(lookup_limits, limits.explained_versions_max)
         methods += ExplanationService(self._store, door, rules, explain_limits).methods()
         methods += LateClaims(settings, self._store, door).methods()
@@ -129,6 +130,7 @@ class Worker:
             self._watched.refresh()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), REFRESH_S)
+        self._feed.end()
         await self.server.stop(self._settings.limits.drain_s_max)
         await self._writer.close()
         await self._portal.close()

@@ -29,6 +29,7 @@ from gateway.app.build import (
 from gateway.app.channel import secure_channel
 from gateway.app.child import run, say_ready
 from gateway.app.clock import new_key
+from gateway.app.feeding import Feed
 from gateway.app.key_renewal import KeyRenewal
 from gateway.app.lag import Lag
 from gateway.app.layout import WRITER_SOCKET, DataDir
@@ -104,10 +105,12 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     trail = LiveTrail(Trail(data.trail, data.access), clock)
     watched = WatchedAuthorities(settings)
     lag = Lag(settings, store, door)
+    feed = Feed(settings, store, door, trail, clock, stop)
     methods = [
         *coverage.methods(),
         *ChangeMethods(store, vault, desk, door).methods(),
         *lag.methods(),
+        *feed.methods(),
         *InquiryService(InquiryDesk(store, desk, door)).methods(),
         *OversightMethods(NumberOversight(store, desk, door, trail)).methods(),
     ]
@@ -115,9 +118,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         asyncio.create_task(_watch(accesses, watched, stop)),
         asyncio.create_task(applier.run(stop)),
         asyncio.create_task(trail.run(stop)),
+        asyncio.create_task(feed.run()),
         asyncio.create_task(KeyRenewal(vault, spool, desk, data.keys_in_use).run(stop)),
     ]
-    closing: list[Closing] = [lag, trail, accesses, scratch, spool, vault, store]
+    closing: list[Closing] = [lag, feed, trail, accesses, scratch, spool, vault, store]
     if numbers_told is not None:
         road = NumberRoad(settings, clock, store, vault, desk, door, trail, numbers_told)
         jobs.append(asyncio.create_task(road.checker.run(stop)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from gateway.cli import asking, insuring, operating, running, uploading
+from gateway.cli import asking, insuring, operating, running, uploading, watching
 
 app = typer.Typer(
     name="onshi",
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for part in (running, asking, uploading, insuring, operating):
+for part in (running, asking, uploading, insuring, watching, operating):
     app.add_typer(part.app)
 
 

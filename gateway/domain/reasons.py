@@ -11,6 +11,7 @@ from gateway.domain.advice import Advice, advise
 from gateway.domain.reasons_of_cards import CARD_REASONS
 from gateway.domain.reasons_of_changes import CHANGE_REASONS
 from gateway.domain.reasons_of_claims import CLAIM_REASONS
+from gateway.domain.reasons_of_feed import FEED_REASONS
 from gateway.domain.reasons_of_inquiries import INQUIRY_REASONS
 from gateway.domain.reasons_of_lag import LAG_REASONS
 
@@ -321,5 +322,6 @@ REASONS: Final[dict[str, Advice]] = {
     **CHANGE_REASONS,
     **CLAIM_REASONS,
     **LAG_REASONS,
+    **FEED_REASONS,
     **INQUIRY_REASONS,
 }

@@ -20,6 +20,7 @@ from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, Pe
 from gateway.domain.individual_number import IndividualNumber
 from gateway.domain.period import Instant
 from gateway.domain.projection import history_of
+from gateway.store.memory_feed import MemoryChanges
 from gateway.store.memory_insurers import MemoryLists
 from gateway.store.memory_lag import MemoryFilings
 from gateway.store.memory_numbers import MemoryNumbers
@@ -42,7 +43,7 @@ from gateway.store.records import ImpossibleBatch
 _END_OF_TIME = Instant(2**63 - 1)
 
 
-class MemoryStore(MemoryNumbers, MemoryLists):
+class MemoryStore(MemoryNumbers, MemoryChanges, MemoryLists):
     """A `Writing` store of plain lists."""
 
     def __init__(self, render: Render) -> None:
@@ -152,6 +153,7 @@ class MemoryStore(MemoryNumbers, MemoryLists):
             )
         self.filings.take(batch)
         self._take_lists(batch)
+        self._take_changes(batch)
         self._last_recorded = max(self._last_recorded, batch.recorded_time)
 
     async def forerunners_of(self, person_key: PersonKey, people_max: int) -> Sequence[PersonKey]:

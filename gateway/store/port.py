@@ -19,6 +19,7 @@ from gateway.domain.card import CardKey
 from gateway.domain.collection import CollectionState
 from gateway.domain.compact import CompactHistory
 from gateway.domain.coverage import Coverage, Enrolment, History
+from gateway.domain.feed import EnrolleeChange
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
 from gateway.domain.inquiry import Inquiry
 from gateway.domain.lag import Case
@@ -283,6 +284,8 @@ class Batch:
     """Inserted or replaced by their ids."""
     collections: list[CollectionRow] = field(default_factory=list)
     """Which covers are listed with their papers; replaced or, without a state, removed."""
+    changes: list[EnrolleeChange] = field(default_factory=list)
+    """Each changed enrollee once; numbered on in its insurer's stream, see `port_feed`."""
 
 
 class Loading(Protocol):

@@ -34,6 +34,7 @@ from gateway.store.port import (
     UploadKey,
 )
 from gateway.store.records import ImpossibleBatch, decode_compact, decode_history
+from gateway.store.sqlite_feed import forget_changes, write_changes
 from gateway.store.sqlite_file import LONG_BUSY_MS, Line, connected, opened, transaction
 from gateway.store.sqlite_insurers import SqliteLists, write_lists
 from gateway.store.sqlite_lag import Passed, write_cases
@@ -156,6 +157,8 @@ class SqliteStore(SqliteNumbers, SqliteReader, SqliteLists):
         self.lag_rules = LagRules()
         self.on_passed: Callable[[Sequence[Passed]], None] | None = None
         """Told of the stages of cases each commit passed."""
+        self.on_changed: Callable[[Batch], None] | None = None
+        """Told of each batch that changed an enrollee, once it is committed."""
 
     async def close(self) -> None:
         """Close the connections; the writer's comes last, so that it leaves no log behind."""
@@ -190,6 +193,12 @@ class SqliteStore(SqliteNumbers, SqliteReader, SqliteLists):
         passed = await self._writes.run(write)
         if self.on_passed is not None:
             self.on_passed(passed)
+        if self.on_changed is not None and batch.changes:
+            self.on_changed(batch)
+
+    async def forget_changes(self, before: Instant, events_max: int) -> int:
+        """Forget changes recorded before an instant, at most so many; give how many."""
+        return await self._writes.run(lambda line: forget_changes(line, before, events_max))
 
     async def checks_unstamped(self, checks_max: int) -> Sequence[NumberCheck]:
         """See `Writing`."""
@@ -353,4 +362,5 @@ def _write(connection: sqlite3.Connection, batch: Batch, render: Render) -> None
             [(key, line.line_number, line.column, line.reason) for line in batch.refused_lines],
         )
     write_lists(connection, batch)
+    write_changes(connection, batch)
     connection.execute(sql.SET_LAST_RECORDED, (now,))

@@ -21,6 +21,7 @@ from typing import Final
 from gateway.domain.access import AccessRecord, record_id
 from gateway.domain.identifiers import PersonKey
 from gateway.domain.period import Instant
+from gateway.domain.purpose import Role
 from gateway.store.access_log import (
     Place,
     beginning,
@@ -42,6 +43,10 @@ CREATE TABLE IF NOT EXISTS looks_people (
     person_key BLOB NOT NULL, at INTEGER NOT NULL, record_id TEXT NOT NULL,
     PRIMARY KEY (person_key, at, record_id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS asked (
+    person_key BLOB NOT NULL, institution_code TEXT NOT NULL, at INTEGER NOT NULL,
+    record_id TEXT NOT NULL, PRIMARY KEY (person_key, institution_code)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS anchors (
     life TEXT PRIMARY KEY, segment INTEGER NOT NULL, offset INTEGER NOT NULL,
     sequence INTEGER NOT NULL, digest BLOB NOT NULL, anchored_time INTEGER NOT NULL
@@ -49,6 +54,19 @@ CREATE TABLE IF NOT EXISTS anchors (
 """
 _ADD_LOOK: Final = "INSERT OR REPLACE INTO looks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ADD_PERSON: Final = "INSERT OR REPLACE INTO looks_people VALUES (?, ?, ?)"
+_ADD_ASKED: Final = """
+INSERT INTO asked VALUES (?, ?, ?, ?) ON CONFLICT (person_key, institution_code)
+DO UPDATE SET at = excluded.at, record_id = excluded.record_id WHERE excluded.at >= at
+"""
+_ALL_ASKED: Final = """
+INSERT OR REPLACE INTO asked SELECT person_key, code, looks.at, record_id
+FROM looks JOIN looks_people USING (record_id)
+WHERE role = ? AND purpose = ? AND outcome = ? ORDER BY looks.at
+"""
+_FORGET_ASKED: Final = "DELETE FROM asked WHERE at < ?"
+_HAS_ASKED: Final = "SELECT 1 FROM sqlite_master WHERE name = 'asked'"
+_ASKING: Final = (Role.INSTITUTION.value, "OQS-MED-01", "ANSWERED")
+"""Of a look by which an institution got a confirmation: its role, purpose and outcome."""
 _ANCHOR: Final = "INSERT OR REPLACE INTO anchors VALUES (?, ?, ?, ?, ?, ?)"
 _ANCHORS: Final = "SELECT life, segment, offset, sequence, digest FROM anchors"
 _WHO_LOOKED: Final = """
@@ -91,7 +109,10 @@ class Trail:
         self._connection = connected(path, "rwc", LONG_BUSY_MS)
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
+        is_asked_kept = self._connection.execute(_HAS_ASKED).fetchone() is not None
         self._connection.executescript(_SCHEMA)
+        if not is_asked_kept:
+            self._connection.execute(_ALL_ASKED, _ASKING)
         self._places = _anchors(self._connection)
         self._turn = 0
 
@@ -124,6 +145,10 @@ class Trail:
             if left and self._has_more(life):
                 left -= self._index_life(life, left, now)
         return records_max - left
+
+    def forget_asked(self, before: Instant) -> None:
+        """Forget which institutions asked about whom last before an instant; looks stay."""
+        self._connection.execute(_FORGET_ASKED, (before,))
 
     def who_looked(self, person_key: PersonKey, records_max: int) -> Sequence[Look]:
         """Give the latest looks at a person, newest first, at most `records_max`."""
@@ -158,18 +183,22 @@ class Trail:
         place = self._places.get(life) or beginning(life)
         looks: list[Look] = []
         people: list[tuple[PersonKey, Instant, str]] = []
+        asked: list[tuple[PersonKey, str, Instant, str]] = []
         with closing(follow(folder, place)) as reading:
             for record, after in islice(reading, records_max):
                 place = after
                 look = _look(record_id(life, place.sequence), record)
                 looks.append(look)
                 people += [(person, look.at, look.record_id) for person in record.people]
+                if (look.role, look.purpose, look.outcome) == _ASKING:
+                    asked += [(one, look.code, look.at, look.record_id) for one in record.people]
         if looks:
             # An anchor must not outlive its record over a power cut: that would look like theft.
             _sync(segment_path(folder, place.segment))
             with transaction(self._connection):
                 self._connection.executemany(_ADD_LOOK, looks)
                 self._connection.executemany(_ADD_PERSON, people)
+                self._connection.executemany(_ADD_ASKED, asked)
                 self._connection.execute(_ANCHOR, (life, *place, now))
             self._places[life] = place
         return len(looks)

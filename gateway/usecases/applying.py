@@ -9,9 +9,10 @@ the caller's errand (`pending`, `link`).
 
 from __future__ import annotations
 
-from gateway.domain.changes import Change, Target, apply, number_of
+from gateway.domain.changes import Change, CorrectCover, Target, apply, number_of
 from gateway.domain.coverage import Coverage
 from gateway.domain.errors import Conflict, InvalidInput, Refusal
+from gateway.domain.feed import ChangeKind
 from gateway.domain.identifiers import EnrolleeKey, PersonKey
 from gateway.domain.period import Instant, is_later, tokyo_day
 from gateway.store.port import Batch, Loaded, UploadKey
@@ -130,6 +131,8 @@ class Working(Numbering):
         if after != before:
             after = as_before(enrollee, after)
             self._remember(enrollee, after, upload_key, line_number)
+            if isinstance(change, CorrectCover):
+                enrollee.kinds |= ChangeKind.CORRECTED.value
         if brings_number:
             enrollee.number = number_of(change)
             enrollee.numbered_at = upload_key, line_number

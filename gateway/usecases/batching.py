@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from gateway.domain.collection import listed_state
 from gateway.domain.coverage import Enrolment
+from gateway.domain.feed import ChangeKind, EnrolleeChange
 from gateway.domain.identifiers import PersonKey
 from gateway.domain.projection import history_of
 from gateway.store.port import Batch, CollectionRow, LookupRow, NewLink, NewVersion
@@ -49,6 +50,7 @@ def batch_of(
             LookupRow(key, birth_date, enrollee.key, enrollee.person_key)
             for key, birth_date in sorted(rows)
         )
+    batch.changes.extend(_changes(batch.versions, enrollees))
     batch.overlaps.extend(overlap_states(enrollees, touched))
     batch.collections.extend(_collections(batch.versions))
     for person_key in sorted(touched):
@@ -68,4 +70,26 @@ def _collections(versions: Iterable[NewVersion]) -> Iterable[CollectionRow]:
         if state is not None or cover.version_no > 1:
             yield CollectionRow(
                 one.insurer_number, one.enrollee_key, cover.cover_no, state, cover.period.end
+            )
+
+
+def _changes(
+    versions: Iterable[NewVersion], enrollees: Iterable[WorkedEnrollee]
+) -> Iterator[EnrolleeChange]:
+    """What the feed says of a batch: each changed enrollee once, with its last new version."""
+    last = {version.enrollee_key: version.coverage for version in versions}
+    for enrollee in enrollees:
+        kinds = enrollee.kinds
+        if enrollee.is_relinked:
+            linked, unlinked = ChangeKind.NUMBER_LINKED, ChangeKind.NUMBER_UNLINKED
+            kinds |= (linked if enrollee.is_numbered else unlinked).value
+        if kinds:
+            cover = last.get(enrollee.key) or enrollee.covers[-1]
+            yield EnrolleeChange(
+                enrollee.key,
+                enrollee.insurer_number,
+                enrollee.person_key,
+                kinds,
+                cover.cover_no,
+                cover.version_no,
             )

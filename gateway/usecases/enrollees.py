@@ -42,6 +42,8 @@ class WorkedEnrollee:
     number: IndividualNumber | None = field(default=None, repr=False)
     numbered_at: tuple[UploadKey, int] = (UploadKey(b""), 0)
     is_relinked: bool = False
+    kinds: int = 0
+    """What happened to its covers, as `gateway.domain.feed.ChangeKind`."""
     changed: set[tuple[LookupKey, date]] = field(default_factory=set)
 
     @property

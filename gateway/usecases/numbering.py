@@ -14,6 +14,7 @@ from enum import Enum
 from msgspec import structs
 
 from gateway.domain.coverage import Coverage, CoverState
+from gateway.domain.feed import kinds_between
 from gateway.domain.identifiers import EnrolleeKey, LookupKey, PersonKey
 from gateway.domain.period import Instant
 from gateway.domain.residents import Mismatch, can_be_searched, compared_cover, five_items_of
@@ -153,6 +154,7 @@ class Numbering:
         upload_key: UploadKey,
         line_number: int,
     ) -> None:
+        enrollee.kinds |= kinds_between(enrollee.covers, after)
         before = set(enrollee.covers)
         for cover in after:
             if cover not in before:

@@ -19,7 +19,7 @@ from grpc_tools import protoc
 from tests.house.sources import ROOT
 
 PACKAGE = "gateway.v1"
-ELIGIBILITY, COVERAGE = "EligibilityService", "CoverageService"
+ELIGIBILITY, COVERAGE, FEED = "EligibilityService", "CoverageService", "FeedService"
 
 NUMBER_NAME = re.compile(r"individual_?number|my_?number|personal_?number|kojin", re.IGNORECASE)
 NUMBER_COMMENT = re.compile(
@@ -175,8 +175,9 @@ def test_walker_finds_the_my_number_an_insurer_sends(contract: Contract) -> None
 def test_no_clinic_facing_message_can_hold_a_my_number(contract: Contract) -> None:
     """Nothing a clinic sends or gets has a field for a My Number, or one for anything (R003-18)."""
     assert ".gateway.v1.Coverage" in contract.reachable(ELIGIBILITY)
-    assert not contract.number_like(ELIGIBILITY)
-    assert not contract.open_texts(ELIGIBILITY)
+    for service in (ELIGIBILITY, FEED):
+        assert not contract.number_like(service)
+        assert not contract.open_texts(service)
 
 
 def test_nobody_but_an_insurer_has_a_field_to_ask_for_a_my_number(contract: Contract) -> None:

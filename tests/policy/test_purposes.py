@@ -20,6 +20,7 @@ from gateway.usecases import (
     portal,
     register_coverage,
     upload_coverage,
+    watch_changes,
 )
 from gateway.usecases.door import Errand
 
@@ -81,6 +82,20 @@ ALLOWED = {
         Operation.DISCLOSE,
         frozenset({QUALIFICATION}),
         Role.INSURER,
+    ),
+    "OQS-INS-02": Request(
+        "OQS-INS-02",
+        Role.INSURER,
+        Operation.DISCLOSE,
+        frozenset({QUALIFICATION}),
+        Role.INSURER,
+    ),
+    "OQS-MED-02": Request(
+        "OQS-MED-02",
+        Role.INSTITUTION,
+        Operation.DISCLOSE,
+        frozenset({QUALIFICATION}),
+        Role.INSTITUTION,
     ),
     "OQS-LNK-01": Request(
         "OQS-LNK-01",
@@ -164,6 +179,23 @@ DENIED = {
         ({"operation": Operation.REGISTER}, "KIND_MISMATCH"),
         ({"recipient": Role.INSTITUTION}, "RECIPIENT_NOT_ALLOWED"),
         ({"data": frozenset({QUALIFICATION, DataCategory.BENEFIT})}, "DATA_NOT_IN_PURPOSE"),
+        ({"data": frozenset({QUALIFICATION, DataCategory.NUMBER})}, "MYNUMBER_FORBIDDEN"),
+    ],
+    "OQS-INS-02": [
+        ({"role": Role.INSTITUTION}, "ACTOR_NOT_ALLOWED"),
+        ({"role": Role.REVIEW_BODY}, "ACTOR_NOT_ALLOWED"),
+        ({"operation": Operation.REGISTER}, "KIND_MISMATCH"),
+        ({"recipient": Role.INSTITUTION}, "RECIPIENT_NOT_ALLOWED"),
+        ({"recipient": None}, "RECIPIENT_NOT_ALLOWED"),
+        ({"data": frozenset({CERTIFICATE})}, "DATA_NOT_IN_PURPOSE"),
+        ({"data": frozenset({QUALIFICATION, DataCategory.NUMBER})}, "MYNUMBER_FORBIDDEN"),
+    ],
+    "OQS-MED-02": [
+        ({"role": Role.INSURER}, "ACTOR_NOT_ALLOWED"),
+        ({"role": Role.PORTAL}, "ACTOR_NOT_ALLOWED"),
+        ({"operation": Operation.USE}, "KIND_MISMATCH"),
+        ({"recipient": Role.INSURER}, "RECIPIENT_NOT_ALLOWED"),
+        ({"data": frozenset({CERTIFICATE})}, "DATA_NOT_IN_PURPOSE"),
         ({"data": frozenset({QUALIFICATION, DataCategory.NUMBER})}, "MYNUMBER_FORBIDDEN"),
     ],
     "OQS-LNK-01": [
@@ -254,6 +286,7 @@ def test_no_institution_can_reach_a_my_number(role: Role) -> None:
         (inquiries.ERRAND_WITH_BENEFITS, Role.INSURER),
         (list_collections.ERRAND, Role.INSURER),
         (list_overlaps.ERRAND, Role.INSURER),
+        *((errand, role) for role, errand in watch_changes.ERRANDS.items()),
     ],
 )
 def test_every_errand_of_the_house_is_allowed_to_its_role_only(errand: Errand, role: Role) -> None:

@@ -123,3 +123,17 @@ def test_lag_reports_agree_with_a_simulated_april() -> None:
 
     assert "differences 0" in shown
     assert shown.count(": found") == 2
+
+
+def test_every_change_is_seen_when_watchers_are_killed() -> None:
+    """A few kills; `python -m loadtests.feed_kills` sends 100,000 changes past twenty."""
+    shown = run("loadtests.feed_kills", "--changes", "2000", "--kills", "3")
+
+    assert shown.count("missing 0, gaps 0, out of order 0, not sent 0") == 2
+
+
+def test_outages_end_as_if_they_had_not_been() -> None:
+    """The insurers' link, the register and the writer fail, with a few people."""
+    shown = run("loadtests.outages", "--people", "2", "--lines", "1500")
+
+    assert shown.count("; wrong 0") == 3

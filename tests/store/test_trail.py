@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec import structs
 
 from gateway.domain.identifiers import PersonKey
 from gateway.domain.period import Instant
@@ -193,3 +196,46 @@ async def test_an_anchor_is_written_after_its_record_is_durable(
     assert indexed_at_sync == [0]
     assert not trail.who_looked(PERSON, 9)
     assert indexed(trail) == 2
+
+
+async def test_the_last_confirmation_of_each_institution_is_kept(
+    trail: Trail, tmp_path: Path, access: Path
+) -> None:
+    """Of each person and institution the last, of any way of asking; older ones are forgotten."""
+    names = await written(access, 3)
+    indexed(trail)
+    expected = [(PERSON, "1319999999", 1_002, names[2])]
+    assert expected == _asked(trail)
+    trail.close()
+    with sqlite3.connect(tmp_path / "trail.db") as older:
+        older.execute("DROP TABLE asked")
+    older.close()
+    upgraded = Trail(tmp_path / "trail.db", access)
+    assert expected == _asked(upgraded)
+    upgraded.forget_asked(Instant(1_003))
+    assert not _asked(upgraded)
+    upgraded.close()
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        {"outcome": "DENIED"},
+        {"role": "insurer"},
+        {"purpose": "OQS-MED-02"},
+        {"people": ()},
+    ],
+)
+async def test_what_is_no_confirmation_is_not_kept_as_one(
+    trail: Trail, access: Path, items: dict[str, Any]
+) -> None:
+    """A denial, another's look, a look at news, and an answer about nobody."""
+    log = opened(access)
+    await log.record(structs.replace(a_record(1), **items))
+    await log.close()
+    indexed(trail)
+    assert not _asked(trail)
+
+
+def _asked(trail: Trail) -> list[tuple[Any, ...]]:
+    return trail._connection.execute("SELECT * FROM asked").fetchall()

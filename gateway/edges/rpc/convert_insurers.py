@@ -174,7 +174,7 @@ def _overlap(one: KnownOverlap) -> coverage_pb2.Overlap:
 
 
 def insured_id_message(said: InsuredId) -> types_pb2.InsuredId:
-    """Spell a card's numbers."""
+    """Spell an enrollee's identifiers."""
     return types_pb2.InsuredId(
         insurer_number=said.insurer_number.zero_padded,
         symbol=said.symbol,

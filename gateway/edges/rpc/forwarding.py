@@ -8,8 +8,9 @@ hint, and a sender comes back with the same request id.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 import grpc
@@ -65,6 +66,9 @@ INQUIRY: Final = ForwardedService(
     frozenset({Role.INSURER}),
     ("SendInquiry", "ListInquiries", "AnswerInquiry"),
 )
+FEED: Final = ForwardedService(
+    "FeedService", frozenset({Role.INSURER, Role.INSTITUTION}), (), ("WatchChanges",)
+)
 PERSON: Final = ForwardedService(
     "PersonService",
     frozenset({Role.PORTAL}),
@@ -74,10 +78,11 @@ PERSON: Final = ForwardedService(
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """A service of the writer as a worker offers it."""
+    """A service of the writer as a worker offers it; `end` ends the streams under way."""
 
     writer: grpc.aio.Channel
     service: ForwardedService
+    under_way: set[grpc.aio.StreamStreamCall[bytes, bytes]] = field(default_factory=set)
 
     def methods(self) -> tuple[Method, ...]:
         """The methods and who may call them."""
@@ -107,12 +112,25 @@ class Forwarded:
     ) -> AsyncIterator[bytes]:
         stream: StreamCall = self.writer.stream_stream(f"/{context.method}")
         call = stream(requests, metadata=forwarding_metadata(context.caller))
+        self.under_way.add(call)
         try:
             async for answer in call:
                 yield answer
         except grpc.aio.AioRpcError as error:
             raise _passed_on(error) from None
+        except asyncio.CancelledError:
+            if call not in self.under_way:
+                raise Unavailable("WRITER_UNAVAILABLE") from None
+            raise
         finally:
+            self.under_way.discard(call)
+            call.cancel()
+
+    def end(self) -> None:
+        """End streams that would never end by themselves, as if the writer were away."""
+        calls = list(self.under_way)
+        self.under_way.clear()
+        for call in calls:
             call.cancel()
 
 

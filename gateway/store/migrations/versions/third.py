@@ -39,9 +39,9 @@ def _changes_and_filings() -> None:
     op.create_table(
         "changes",
         _column("insurer_number", sa.Text, is_primary=True),
-        _column("recorded_time", sa.BigInteger, is_primary=True),
-        _column("place", sa.Integer, is_primary=True),
-        _column("kind", sa.Integer),
+        _column("sequence", sa.BigInteger, is_primary=True),
+        _column("recorded_time", sa.BigInteger),
+        _column("kinds", sa.Integer),
         _column("enrollee_key", sa.LargeBinary),
         _column("person_key", sa.LargeBinary),
         _column("cover_no", sa.Integer),
