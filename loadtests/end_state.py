@@ -32,11 +32,7 @@ def end_state(data: Path) -> State:
     It holds every version of every cover with the line it came from, each person's covers as
     lookups see them, the rows lookups begin with, numbers in the vault, refused lines and counts.
     """
-    state: UPLOAD_COLUMNS: Final = (
-    "request_id, state, size_bytes, encoding, lines_read, lines_applied, lines_unchanged, "
-    "lines_refused"
-)
-State = Counter()
+    state: State = Counter()
     with closing(sqlite3.connect(f"file:{data / 'gateway.db'}?mode=ro", uri=True)) as database:
         _add_versions(database, state)
         _add_people(database, state)
