@@ -143,11 +143,11 @@ def line(place: int, *, is_numbered: bool = False) -> str:
     return ",".join([cells.get(name, "") for name in COLUMNS]) + "\r\n"
 
 
-def pieces(lines: int, *, is_numbered: bool = False) -> Iterator[bytes]:
-    """The file in pieces of about a chunk."""
+def pieces(lines: int, *, is_numbered: bool = False, first: int = 0) -> Iterator[bytes]:
+    """The file in pieces of about a chunk; its lines are those at the places from `first` on."""
     held = [",".join(COLUMNS) + "\r\n"]
     size = 0
-    for place in range(lines):
+    for place in range(first, first + lines):
         held.append(line(place, is_numbered=is_numbered))
         size += len(held[-1]) * 2
         if size >= CHUNK_BYTES:
