@@ -180,7 +180,9 @@ async def _register_cards(
     description: Mapping[str, Any], root: Path, events: Sequence[Event], count: int
 ) -> frozenset[str]:
     """Give cards to some who change jobs, before they do; whose they are is returned."""
-    numbers = list(islice(dict.fromkeys(event.seen_by for event in events), count))
+    # Who never told a number is in no register, and so gets no card.
+    known = (event.seen_by for event in events if event.linked_on)
+    numbers = list(islice(dict.fromkeys(known), count))
     wallet = Wallet(root / "cards")
     party = {
         name: Path(description["certificates"]["portal"][name])

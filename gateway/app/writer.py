@@ -38,6 +38,7 @@ from gateway.domain.residents import ResidentRules
 from gateway.edges.residents import GrpcResidentRegister
 from gateway.edges.rpc.convert import sheet
 from gateway.edges.rpc.coverage import CoverageService
+from gateway.edges.rpc.coverage_changes import ChangeMethods
 from gateway.edges.rpc.identity import forwarded_identity
 from gateway.edges.rpc.inquiry import InquiryService
 from gateway.edges.rpc.oversight import OversightMethods
@@ -105,6 +106,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     lag = Lag(settings, store, door)
     methods = [
         *coverage.methods(),
+        *ChangeMethods(store, vault, desk, door).methods(),
         *lag.methods(),
         *InquiryService(InquiryDesk(store, desk, door)).methods(),
         *OversightMethods(NumberOversight(store, desk, door, trail)).methods(),

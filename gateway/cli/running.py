@@ -22,6 +22,9 @@ def sandbox(
     port: Annotated[int, typer.Option(help="Where to listen; 0 takes a free port.")] = 0,
     people: Annotated[int, typer.Option(min=0, max=1_000_000, help="How many more people.")] = 500,
     seed: Annotated[int, typer.Option(help="The same seed gives the same people.")] = 1,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Where the writer shows its metrics; none if not given.")
+    ] = None,
 ) -> None:
     """Run the whole sandbox until Ctrl-C: gateway, folders, test persons."""
     from gateway.app.processes import StartFailedError
@@ -34,7 +37,10 @@ def sandbox(
 
     async def run() -> None:
         stop = stop_on_signals()
-        async with running_sandbox(directory, port=port, people=people, seed=seed) as (place, up):
+        sandbox = running_sandbox(
+            directory, port=port, people=people, seed=seed, metrics_port=metrics_port
+        )
+        async with sandbox as (place, up):
             print_ready(place, up)
             await stop.wait()
         sys.stdout.write("stopped\n")

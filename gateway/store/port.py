@@ -16,6 +16,7 @@ from enum import IntEnum
 from typing import NewType, Protocol
 
 from gateway.domain.card import CardKey
+from gateway.domain.collection import CollectionState
 from gateway.domain.compact import CompactHistory
 from gateway.domain.coverage import Coverage, Enrolment, History
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
@@ -229,6 +230,21 @@ class RefusedLine:
 
 
 @dataclass(frozen=True, slots=True)
+class CollectionRow:
+    """
+    That a cover that was lost is listed with its papers, by state and loss date.
+
+    `state` None: it is not, or no longer.
+    """
+
+    insurer_number: InsurerNumber
+    enrollee_key: EnrolleeKey
+    cover_no: int
+    state: CollectionState | None
+    loss_date: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class NewCard:
     """That a card is a person's key to their eligibility; replaces what was said of the card."""
 
@@ -265,6 +281,8 @@ class Batch:
     """What is known of people with several insurers; a state that was known is not written anew."""
     inquiries: list[Inquiry] = field(default_factory=list)
     """Inserted or replaced by their ids."""
+    collections: list[CollectionRow] = field(default_factory=list)
+    """Which covers are listed with their papers; replaced or, without a state, removed."""
 
 
 class Loading(Protocol):

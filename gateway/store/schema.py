@@ -250,7 +250,16 @@ COLLECTIONS: Final = Table(
     _text("insurer_number", is_primary=True),
     _key("enrollee_key"),
     _count("cover_no", is_primary=True),
+    _count("state"),
     _text("loss_date"),
+    Index(
+        "collections_by_state",
+        "insurer_number",
+        "state",
+        "loss_date",
+        "enrollee_key",
+        "cover_no",
+    ),
     sqlite_with_rowid=False,
 )
 

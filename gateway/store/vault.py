@@ -92,11 +92,14 @@ class SqliteVault:
     async def people_of(
         self, asked: Sequence[tuple[IndividualNumber, PersonKey]]
     ) -> Sequence[PersonKey]:
-        """See `Vault`. Nothing is written where every number is known by the current key."""
+        """
+        See `Vault`. Nothing is written where the current key finds and reads every number.
+
+        A number whose row was spoiled is written anew: who tells it again repairs it.
+        """
 
         def find(connection: sqlite3.Connection) -> Sequence[PersonKey]:
-            current = self._keys[0]
-            known = [_person(connection, current, number) for number, _ in asked]
+            known = [self._readable(connection, number) for number, _ in asked]
             if None not in known:
                 return [person_key for person_key in known if person_key is not None]
             with transaction(connection):
@@ -193,13 +196,27 @@ class SqliteVault:
         self, connection: sqlite3.Connection, number: IndividualNumber, if_new: PersonKey
     ) -> PersonKey:
         """Whose a number is, now by the current key; runs inside the caller's transaction."""
-        current, *previous = self._keys
-        if (person_key := _person(connection, current, number)) is not None:
+        if (person_key := self._readable(connection, number)) is not None:
             return person_key
         person_key = self._found(connection, number) or if_new
-        connection.executemany(sql.VAULT_REMOVE, [(key.mac(number),) for key in previous])
-        connection.execute(sql.VAULT_ADD, current.row(number, person_key))
+        connection.executemany(sql.VAULT_REMOVE, [(key.mac(number),) for key in self._keys])
+        connection.execute(sql.VAULT_ADD, self._keys[0].row(number, person_key))
         return person_key
+
+    def _readable(
+        self, connection: sqlite3.Connection, number: IndividualNumber
+    ) -> PersonKey | None:
+        """Whose a number is, if the current key wrote its row and the row can be read."""
+        current = self._keys[0]
+        row = connection.execute(sql_numbers.VAULT_ROW, (current.mac(number),)).fetchone()
+        if row is None:
+            return None
+        person_key, nonce, ciphertext = row
+        try:
+            current.number(nonce, ciphertext, person_key)
+        except InvalidTag:
+            return None
+        return PersonKey(person_key)
 
     def _found(self, connection: sqlite3.Connection, number: IndividualNumber) -> PersonKey | None:
         people = (_person(connection, key, number) for key in self._keys)

@@ -984,6 +984,68 @@ class RecheckIndividualNumbersResponse(_message.Message):
 Global___RecheckIndividualNumbersResponse: _TypeAlias = RecheckIndividualNumbersResponse  # noqa: Y015
 
 @_typing.final
+class SearchIndividualNumbersRequest(_message.Message):
+    """Asks for missing numbers to be looked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Chosen by the sender, 1 to 64 letters, digits, hyphens, underscores."""
+    page_size: _builtins.int
+    """At most so many enrollees, with a number or without, 1 to 1000. Zero: 200."""
+    page_token: _builtins.str
+    """The next_page_token of the page before. Empty for the first."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchIndividualNumbersRequest: _TypeAlias = SearchIndividualNumbersRequest  # noqa: Y015
+
+@_typing.final
+class SearchIndividualNumbersResponse(_message.Message):
+    """Tells what is looked for now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBERS_WANTED_FIELD_NUMBER: _builtins.int
+    ITEMS_MISSING_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    numbers_wanted: _builtins.int
+    """Numbers of this page the register is being asked for."""
+    items_missing: _builtins.int
+    """Enrollees of this page without a number of whom one of the five items is not registered, so
+    that nobody can be asked.
+    """
+    next_page_token: _builtins.str
+    """Asks for the next page. Empty after the last."""
+    def __init__(
+        self,
+        *,
+        numbers_wanted: _builtins.int = ...,
+        items_missing: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items_missing", b"items_missing", "next_page_token", b"next_page_token", "numbers_wanted", b"numbers_wanted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchIndividualNumbersResponse: _TypeAlias = SearchIndividualNumbersResponse  # noqa: Y015
+
+@_typing.final
 class ListLooksThroughRequest(_message.Message):
     """Asks who could have seen an enrollee's covers."""
 

@@ -9,6 +9,7 @@ from itertools import count
 
 from msgspec import structs
 
+from gateway.domain.collection import listed_state
 from gateway.domain.coverage import Coverage, History
 from gateway.domain.identifiers import InsurerNumber, PersonKey
 from gateway.domain.individual_number import individual_check_digit
@@ -110,7 +111,7 @@ class WatchedStore(MemoryStore):
                     assert person_key == self.rows[row]
 
     def _require_listed(self) -> None:
-        """Whoever is enrolled twice is listed to both insurers, and nobody else."""
+        """Whoever is enrolled twice is listed to both insurers, and what was lost with papers."""
         listed = {
             (insurer, person_key)
             for person_key, history in self._people(Instant(2**62)).items()
@@ -119,6 +120,13 @@ class WatchedStore(MemoryStore):
             )
         }
         assert listed == self._overlaps.keys()
+        covers = {
+            (self._insurers[key], key, cover.cover_no): cover for key, cover in self._versions
+        }
+        states = {place: listed_state(cover) for place, cover in covers.items()}
+        assert {place: state for place, state in states.items() if state is not None} == {
+            place: row.state for place, row in self._collections.items()
+        }
 
 
 class Stand:

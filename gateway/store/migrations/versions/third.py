@@ -91,8 +91,14 @@ def _lists() -> None:
         _column("insurer_number", sa.Text, is_primary=True),
         _column("enrollee_key", sa.LargeBinary, is_primary=True),
         _column("cover_no", sa.Integer, is_primary=True),
+        _column("state", sa.Integer),
         _column("loss_date", sa.Text),
         sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "collections_by_state",
+        "collections",
+        ["insurer_number", "state", "loss_date", "enrollee_key", "cover_no"],
     )
 
 
