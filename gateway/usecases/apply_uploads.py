@@ -216,6 +216,8 @@ class Applier:
             worked.batch.upload = done
             worked.batch.refused_lines = sorted(refused, key=lambda r: r.line_number)[:room]
             await self._store.commit(worked.batch)
+            if done.is_dry_run and done.state is not UploadState.APPLIED:
+                await self._rehearsal.keep()
             took_ms = (asyncio.get_running_loop().time() - began) * 1000
         self._slice_lines = next_slice_lines(self._slice_lines, took_ms, self._limits)
         return done

@@ -108,6 +108,7 @@ class Rehearsal:
         self._scratch = scratch
         self._overlay = Overlay(store, scratch)
         self._desk = desk.rehearsing(self._overlay, vault)
+        self._worked = Batch(Instant(0))
 
     async def begin(self) -> None:
         """Begin a dry run from what is stored now."""
@@ -116,11 +117,15 @@ class Rehearsal:
     async def work(
         self, lines: Sequence[Line], insurer: InsurerNumber, upload_key: UploadKey, now: Instant
     ) -> Worked:
-        """As `Desk.work`; the batch is empty."""
+        """As `Desk.work`; the batch is empty. Worked out again, it comes out the same."""
         worked = await self._desk.work(lines, insurer, upload_key, now)
-        await self._overlay.keep(worked.batch)
+        self._worked = worked.batch
         worked.batch = Batch(now)
         return worked
+
+    async def keep(self) -> None:
+        """Let what was worked out last count for the lines to come, once it is reported."""
+        await self._overlay.keep(self._worked)
 
     async def end(self) -> None:
         """Forget what the dry run would have changed."""

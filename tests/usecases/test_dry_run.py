@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,9 @@ from tests.usecases.registration import (
 )
 from tests.usecases.test_upload_coverage import files
 
+BY_DESIGN = {"_uploads", "_refused", "_last_recorded", "batches", "_render", "filings", "crash"}
+"""What a dry run writes to a store, and what is no data of it."""
+
 
 def counts(upload: Upload) -> tuple[int, ...]:
     """What a report counts."""
@@ -42,20 +46,10 @@ def counts(upload: Upload) -> tuple[int, ...]:
     )
 
 
-def kept(stand: Stand) -> tuple[object, ...]:
+def kept(stand: Stand) -> dict[str, object]:
     """Everything a store and a vault hold that is about people."""
-    store = stand.store
-    return (
-        list(store._versions),
-        list(store._links),
-        dict(store._person_versions),
-        dict(store._checks),
-        dict(store._overlaps),
-        dict(store.filings._cases),
-        dict(store.projections),
-        dict(store.rows),
-        dict(stand.vault._people),
-    )
+    held = {**vars(stand.store), **vars(stand.store.filings), **vars(stand.vault)}
+    return {name: copy(value) for name, value in held.items() if name not in BY_DESIGN}
 
 
 @pytest.mark.parametrize("make", [Stand, Checked])
