@@ -63,7 +63,7 @@ REASONS: Final = ("01", "03", "99")
 MATCHES_MAX: Final = 50
 RULES: Final = Rules()
 LIMITS: Final = LookupLimits(3_650, 366, MATCHES_MAX, 0)
-UPLOADS: Final = UploadLimits(1_000_000, 100_000, 2_000, 200, 50, 100, 100)
+UPLOADS: Final = UploadLimits(1_000_000, 100_000, 2_000, 200, 50, 100, 100, 100)
 
 
 class Place:

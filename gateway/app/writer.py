@@ -90,24 +90,16 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     store = SqliteStore(data.database, sheet)
     vault = SqliteVault(data.vault, data.vault_keys)
     spool = FileSpool(data.spool, data.spool_keys, limits.sort_bytes_max)
-    upload_limits = _upload_limits(limits)
     numbers_told = None if settings.resident_register is None else asyncio.Event()
     desk = _desk(settings, store, vault, clock, numbers_told)
-    scratch = SqliteScratch(data.scratch)
-    await scratch.end()
-    rehearsal = Rehearsal(desk, store, scratch, RehearsedVault(vault))
-    applier = Applier(store, spool, desk, CoverageReader, upload_limits, rehearsal)
     door = Door(published_policy(), accesses)
-    receiver = Receiver(store, spool, desk, door, upload_limits, applier.wake)
-    coverage = CoverageService(
-        store, vault, desk, door, receiver, applier, float(limits.upload_idle_s)
-    )
+    files = Files(limits, data, store, vault, spool, desk, door)
     trail = LiveTrail(Trail(data.trail, data.access), clock)
     watched = WatchedAuthorities(settings)
     lag = Lag(settings, store, door)
     feed = Feed(settings, store, door, trail, clock, stop)
     methods = [
-        *coverage.methods(),
+        *files.coverage.methods(),
         *ChangeMethods(store, vault, desk, door).methods(),
         *lag.methods(),
         *feed.methods(),
@@ -116,12 +108,12 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     ]
     jobs = [
         asyncio.create_task(_watch(accesses, watched, stop)),
-        asyncio.create_task(applier.run(stop)),
+        asyncio.create_task(files.run(stop)),
         asyncio.create_task(trail.run(stop)),
         asyncio.create_task(feed.run()),
         asyncio.create_task(KeyRenewal(vault, spool, desk, data.keys_in_use).run(stop)),
     ]
-    closing: list[Closing] = [lag, feed, trail, accesses, scratch, spool, vault, store]
+    closing: list[Closing] = [lag, feed, trail, accesses, files, spool, vault, store]
     if numbers_told is not None:
         road = NumberRoad(settings, clock, store, vault, desk, door, trail, numbers_told)
         jobs.append(asyncio.create_task(road.checker.run(stop)))
@@ -145,6 +137,38 @@ async def _until_stopped(
     stop.set()
     await server.stop(limits.drain_s_max)
     await asyncio.gather(stopped, *jobs)
+
+
+class Files:
+    """What insurers send as files: received, rehearsed if it is a dry run, or applied."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        data: DataDir,
+        store: SqliteStore,
+        vault: SqliteVault,
+        spool: FileSpool,
+        desk: Desk,
+        door: Door,
+    ) -> None:
+        bounds = _upload_limits(limits)
+        self._scratch = SqliteScratch(data.scratch)
+        rehearsal = Rehearsal(desk, store, self._scratch, RehearsedVault(vault))
+        self._applier = Applier(store, spool, desk, CoverageReader, bounds, rehearsal)
+        receiver = Receiver(store, spool, desk, door, bounds, self._applier.wake)
+        self.coverage = CoverageService(
+            store, vault, desk, door, receiver, self._applier, float(limits.upload_idle_s)
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Forget what a dry run left that was killed, then apply what comes until told to stop."""
+        await self._scratch.end()
+        await self._applier.run(stop)
+
+    async def close(self) -> None:
+        """Close."""
+        await self._scratch.close()
 
 
 class NumberRoad:
