@@ -6,15 +6,23 @@ import asyncio
 import hashlib
 import tracemalloc
 from collections import Counter
+from collections.abc import Iterator
 from datetime import date
+from itertools import count
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from gateway.domain.identifiers import InsurerKind, InsurerNumber
+from gateway.domain.identifiers import InsuredId, InsurerKind, InsurerNumber
 from gateway.domain.individual_number import IndividualNumber
+from gateway.edges.rpc.convert import sheet
 from gateway.formats.text import half_width_kana
+from gateway.store.memory import MemoryVault
+from gateway.store.migrate import migrate
+from gateway.store.records import encode_coverage
+from gateway.store.sqlite import SqliteStore
+from gateway.usecases.desk import Desk
 from loadtests.nation_store import pour
 from simulators.nation.covers import FIRST_RECORDED, block_of, households
 from simulators.nation.files import read_manifest, write_nation
@@ -26,7 +34,7 @@ from simulators.nation.tables import PYRAMID_MILLIONS, WOMEN_SHARES
 from simulators.people import INSURERS
 from simulators.population import population
 from simulators.resident_book import Resident, is_alike
-from tests.usecases.registration import Stand
+from tests.usecases.registration import NOW, Stand
 
 ON = date(2026, 4, 1)
 SOME = list(households(11, 12_000, ON))
@@ -237,6 +245,34 @@ def test_a_store_takes_every_line(tmp_path: Path) -> None:
         for history in stand.store.projections.values()
         for enrolment in history.enrolments
     )
+
+
+def test_sqlite_takes_every_line_too(tmp_path: Path) -> None:
+    """The same way, and a person is found by the number on the card afterwards."""
+    asyncio.run(_pour_and_find(tmp_path / "gateway.db"))
+
+
+async def _pour_and_find(database: Path) -> None:
+    migrate(database, encode_coverage)
+    before = date(2025, 10, 1)
+    homes = list(households(6, 150, before, 12))
+    rows = [row for home in homes for row in rows_of(home, before)]
+    store = SqliteStore(database, sheet)
+    try:
+        desk = Desk(store, MemoryVault(), map(str.encode, _keys()).__next__, lambda: NOW)
+        assert await pour(rows, store, desk, "nation") == (len(rows), 0)
+        person = homes[0].people[0]
+        spell = person.spells[-1]
+        insured_id = InsuredId.parse(spell.insurer.number, spell.symbol, spell.number, spell.branch)
+        found = await store.matching(insured_id.lookup_key, person.birth_date, 3)
+        assert len(found) == 1
+        assert len(found[0].covers) == len(person.spells)
+    finally:
+        await store.close()
+
+
+def _keys() -> Iterator[str]:
+    return (f"{number:016d}" for number in count(1))
 
 
 def test_files_are_whole_and_the_same_again(tmp_path: Path) -> None:
