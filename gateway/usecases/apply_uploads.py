@@ -91,6 +91,8 @@ class Applier:
     async def run(self, stop: asyncio.Event) -> None:
         """Apply uploads as they come until told to stop; ends between two slices."""
         self._is_stopped = False
+        if self._applied.is_set():
+            self._applied = asyncio.Event()
         is_swept = False
         while not stop.is_set():
             self._woken.clear()
