@@ -36,7 +36,10 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     upload_bytes_max: Positive = 8 * 1024**3
     line_bytes_max: Positive = 16 * 1024
     """Of one line of a coverage file."""
-    refused_lines_reported_max: Positive = 10_000
+    refused_lines_reported_max: Annotated[int, Meta(ge=1, le=5_000)] = 1_000
+    """Of one upload, in its report; 5,000 with their advice are near what a message may hold."""
+    refused_lines_kept_max: Positive = 1_000_000
+    """Of one upload, to be listed; further ones are only counted."""
     explained_versions_max: Positive = 200
     """Versions of covers told of when an answer is explained; the last ones always are."""
     matches_max: Positive = 16
@@ -47,7 +50,11 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     upload_idle_s: Positive = 60
     """An upload stream that sends nothing for so long is closed; it can be resumed."""
     streams_per_connection_max: Positive = 1_000
-    slice_lines_max: Positive = 200
+    sort_bytes_max: Positive = 8 * 1024**2
+    """Lines of a file sorted in memory; more of them are sorted on disk."""
+    moves_ordered_max: Annotated[int, Meta(ge=0, le=10_000_000)] = 100_000
+    """With more lines than this that move identifiers in one file, no other line waits for them."""
+    slice_lines_max: Positive = 500
     """Lines of a file applied in one transaction."""
     slice_ms_max: Positive = 50
     """A slice that took longer is followed by a smaller one."""

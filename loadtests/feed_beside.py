@@ -3,8 +3,8 @@ What watching costs those beside it: lookups and files, with and without watcher
 
 Watchers read the whole stream of an insurer again and again, which is the most they can ask for.
 Lookups are asked one after the other by a few clinics; then a file is uploaded. The median of
-rounds without and with watchers counts. Exit 1 beyond the named bounds; figures made worse on
-purpose must be noticed first.
+rounds without and with watchers counts. Exit 1 beyond the named bounds; figures that were made
+worse on purpose must be noticed first.
 
     python -m loadtests.feed_beside [--people 10000] [--watchers 3] [--rounds 3]
 """

@@ -3,8 +3,10 @@ A simulated April: its job changes reach the gateway day by day, then each insur
 
     python -m loadtests.lag_april --people 100000 --out lag-april
 
-Real gateway processes over the wire, on the sandbox's clock; files for many lines of a day, single
-changes for few. The reports are held against the events themselves: counts, counts by days, open
+People, employers and everything that happens are the made-up nation's (`simulators.nation` and
+`simulators.months`, default models). Real gateway processes over the wire, on the sandbox's clock;
+files for many lines of a day, single changes for few. No line may be refused but those with a
+typing error. The reports are held against the events themselves: counts, counts by days, open
 cases, employers and percentiles. Then one receipt and one stamp are shifted behind the gateway's
 back, and the same check must find both. Writes `lag.html` with charts; exit 1 if anything differs
 or a shift is not found.
@@ -18,7 +20,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
@@ -31,19 +33,25 @@ from google.type.date_pb2 import Date
 
 from gateway.app.clock import SandboxClock
 from gateway.app.lag_page import page
-from gateway.app.sandbox import Sandbox, read_description, running_sandbox
-from gateway.domain.period import TOKYO, instant_of, tokyo_day
+from gateway.app.nation import feed, to_morning
+from gateway.app.sandbox import Sandbox, read_description, running_sandbox, until_checked
+from gateway.domain.period import tokyo_day
 from gateway.v1 import coverage_pb2, types_pb2
 from gateway.v1 import lag_pb2 as pb
 from gateway.v1.coverage_pb2_grpc import CoverageServiceStub
 from gateway.v1.lag_pb2_grpc import LagServiceStub
-from loadtests.april_events import Event, april_of
 from loadtests.april_truth import Expected, differences
-from simulators.catalogue import ON
 from simulators.channel import secure_channel
 from simulators.insurer import register, register_number, upload
+from simulators.months.events import NO_DAY, Event
+from simulators.months.events import lines_of as lines_on
+from simulators.months.lives import Life, Plan
+from simulators.nation.covers import households
+from simulators.nation.feed import add_residents
+from simulators.nation.files import write_nation
+from simulators.nation.households import BORN_LATER_SERIAL
+from simulators.nation.insurers import nation
 from simulators.people import Card, Row, lines_of
-from simulators.population import population
 from simulators.reader import PortalVisitor, Wallet
 from simulators.resident_rows import resident_id_of
 
@@ -57,6 +65,10 @@ SINGLY_MAX: Final = 3
 """A day with so few lines sends single changes, with more a file."""
 SLACK_S: Final = 5.0
 DIFFERENCES_SHOWN_MAX: Final = 12
+SHOWN_MAX: Final = 24
+"""Insurers on the page: those with most cases."""
+INSURERS: Final = (12, 120)
+"""How many insurers a nation of the month has at least and at most, unless told."""
 POLL_S: Final = 0.02
 CHECKED_S_MAX: Final = 120.0
 
@@ -77,21 +89,21 @@ class Month:
     coverage: Mapping[str, CoverageServiceAsyncStub]
     lag: Mapping[str, LagServiceAsyncStub]
     clock: SandboxClock
+    register: Mapping[str, Any]
     counts: Counter[str] = field(default_factory=Counter)
     step_s: float = 0.0
 
-    def to_morning(self, on: date) -> None:
-        """Move the clock to nine o'clock of a day in Japan."""
-        nine = instant_of(datetime(on.year, on.month, on.day, 9, tzinfo=TOKYO))
-        self.clock.advance(timedelta(microseconds=nine - self.clock()))
-
-    async def live(self, on: date, events: Sequence[Event]) -> None:
-        """Let a day pass: lines, then numbers and corrections, then wait for the register."""
+    async def live(self, on: date, events: Sequence[Event], residents: Sequence[bytes]) -> None:
+        """Let a day pass: residents, lines, numbers; then wait for the register."""
         began = time.monotonic()
-        self.to_morning(on)
+        to_morning(self.clock, on)
+        if residents:
+            party = {name: Path(self.register[name]) for name in ("certificate", "key", "ca")}
+            async with secure_channel(self.register["address"], **party) as channel:
+                await add_residents(channel, residents)
         lines: dict[str, list[Row]] = {}
         for event in events:
-            for row in _rows_on(event, on):
+            for row in lines_on(event, on):
                 lines.setdefault(event.insurer, []).append(row)
         await asyncio.gather(*(self._send(on, insurer, rows) for insurer, rows in lines.items()))
         told = [event for event in events if event.linked_on == on and not event.is_loss]
@@ -109,7 +121,7 @@ class Month:
         self.step_s = max(self.step_s, time.monotonic() - began)
 
     async def _send(self, on: date, insurer: str, rows: list[Row]) -> None:
-        if len(rows) <= SINGLY_MAX and all(row.get("birth_date") != _NO_DAY for row in rows):
+        if len(rows) <= SINGLY_MAX and all(row.get("birth_date") != NO_DAY for row in rows):
             for place, row in enumerate(rows):
                 await register(self.coverage[insurer], f"{on}-{place}", row)
                 self.counts["single changes"] += 1
@@ -147,26 +159,6 @@ class Month:
         return {number: await stub.GetLagReport(request) for number, stub in self.lag.items()}
 
 
-_NO_DAY: Final = "20270230"
-
-
-def _rows_on(event: Event, on: date) -> list[Row]:
-    """The lines an insurer sends about an event on a day."""
-    rows = []
-    if event.typo_on == on:
-        rows.append(event.row | {"birth_date": _NO_DAY})
-    if on in (event.registered, event.twice_on):
-        row = event.row
-        if event.is_mismatched and event.registered == on:
-            row = row | {"sex": "2" if row["sex"] == "1" else "1"}
-        if not event.is_mismatched or event.registered == on:
-            rows.append(row)
-    if event.corrected_on == on:
-        kept = ("insurer_number", "symbol", "number", "branch", "birth_date", "sex")
-        rows.append({"action": "CORRECT"} | {name: event.row[name] for name in kept})
-    return rows
-
-
 def _card(row: Row) -> Card:
     return Card(row["insurer_number"], row["symbol"], row["number"], row["branch"])
 
@@ -180,7 +172,9 @@ async def _register_cards(
     description: Mapping[str, Any], root: Path, events: Sequence[Event], count: int
 ) -> frozenset[str]:
     """Give cards to some who change jobs, before they do; whose they are is returned."""
-    numbers = list(islice(dict.fromkeys(event.seen_by for event in events), count))
+    seen = (event.seen_by for event in events if event.is_notice and event.seen_by)
+    known = (number for number in seen if _is_known(number))
+    numbers = list(islice(dict.fromkeys(known), count))
     wallet = Wallet(root / "cards")
     party = {
         name: Path(description["certificates"]["portal"][name])
@@ -195,6 +189,11 @@ async def _register_cards(
     return frozenset(numbers)
 
 
+def _is_known(number: str) -> bool:
+    """Whether the register knows somebody from the beginning."""
+    return int(resident_id_of(number)[1:]) < BORN_LATER_SERIAL
+
+
 def _first_of_april(today: date) -> date:
     april = date(today.year, 4, 1)
     while april - timedelta(days=DAYS_BEFORE) <= today:
@@ -206,21 +205,67 @@ async def run(options: argparse.Namespace, root: Path) -> int:
     """Let the month pass, ask, check, plant, check again."""
     began = time.monotonic()
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(
-            running_sandbox(root, port=0, people=options.people, seed=options.seed)
-        )
-        description = read_description(root)
-        clock = SandboxClock(Sandbox(root).data.clock)
+        await stack.enter_async_context(running_sandbox(root, port=0, people=0, seed=options.seed))
+        sandbox = Sandbox(root)
+        clock = SandboxClock(sandbox.data.clock)
         stack.callback(clock.close)
         april = _first_of_april(tokyo_day(clock()))
         last = date(april.year, 4, 30) + timedelta(days=DAYS_AFTER)
-        people = population(options.people, options.seed, ON)
-        events = list(april_of(people, options.seed, april))
+        lives = await _settled(options, root, clock, april)
         print(f"registered {options.people:,} people in {time.monotonic() - began:.0f} s")
+        description = read_description(root)
         month = await _connected(stack, description, clock)
+        events = [event for life in lives for event in life.events]
         holders = await _register_cards(description, root, events, options.cards)
-        await _pass_days(month, events, april - timedelta(days=DAYS_BEFORE), last)
-        return await _judge(month, root, events, (april, last), holders, options, began)
+        await _pass_days(month, lives, april - timedelta(days=DAYS_BEFORE), last)
+        notices = [event for event in events if event.is_notice]
+        _tell(events)
+        typos = sum(event.typo_on is not None and event.typo_on <= last for event in events)
+        if month.counts["lines refused"] != typos:
+            print(f"lines refused {month.counts['lines refused']}, with a typo {typos}")
+            return 1
+        return await _judge(month, root, notices, (april, last), holders, options, began)
+
+
+async def _settled(
+    options: argparse.Namespace, root: Path, clock: SandboxClock, april: date
+) -> list[Life]:
+    """Register a nation as of the day before all begins; give what will happen to it."""
+    on = april - timedelta(days=DAYS_BEFORE + 1)
+    insurers = options.insurers or min(max(options.people // 400, INSURERS[0]), INSURERS[1])
+    folder = root / "nation"
+    written = await asyncio.to_thread(
+        write_nation, folder, options.people, options.seed, on, insurers
+    )
+    to_morning(clock, on)
+    fed = await feed(root, folder)
+    await until_checked(Sandbox(root).data.database)
+    print(f"{fed.insurers} insurers, {fed.applied:,} lines applied, {fed.refused} refused")
+    assert (fed.applied, fed.refused) == (written["lines"], 0)
+    plan = Plan(nation(insurers), options.seed, april, date(april.year, 4, 30))
+    people = households(options.seed, options.people, on, insurers)
+    return [life for life in plan.lives(people) if life.events]
+
+
+def _tell(events: Sequence[Event]) -> None:
+    """Say what happened, and how employers told of it."""
+    happened = Counter(event.happening for event in events)
+    print("happened: " + ", ".join(f"{name} {count:,}" for name, count in happened.most_common()))
+    notices = [event for event in events if event.is_notice]
+    mishaps = {
+        "early": sum(event.filed < event.fact for event in notices),
+        "late": sum((event.filed - event.fact).days > 5 for event in notices),
+        "twice": sum(event.twice_on is not None for event in notices),
+        "with a typo": sum(event.typo_on is not None for event in notices),
+        "number late or never": sum(
+            event.number_told_on is not None
+            or (not event.is_loss and event.linked_on is None and not event.is_mismatched)
+            for event in notices
+        ),
+        "mismatched": sum(event.is_mismatched for event in notices),
+    }
+    told = ", ".join(f"{name} {count:,}" for name, count in mishaps.items())
+    print(f"notices {len(notices):,}: {told}")
 
 
 async def _connected(
@@ -231,21 +276,21 @@ async def _connected(
         paths = {name: Path(party[name]) for name in ("certificate", "key", "ca")}
         channel = await stack.enter_async_context(secure_channel(description["address"], **paths))
         coverage[number], lag[number] = CoverageServiceStub(channel), LagServiceStub(channel)
-    return Month(coverage, lag, clock)
+    return Month(coverage, lag, clock, description["register"])
 
 
-async def _pass_days(month: Month, events: Sequence[Event], first: date, last: date) -> None:
-    by_day: dict[date, list[Event]] = {}
-    for event in events:
-        for on in {
-            event.registered, event.typo_on, event.twice_on, event.number_told_on,
-            event.corrected_on, event.linked_on,
-        } - {None}:  # fmt: skip
-            assert on is not None
-            by_day.setdefault(on, []).append(event)
+async def _pass_days(month: Month, lives: Sequence[Life], first: date, last: date) -> None:
+    by_day: dict[date, list[Event]] = defaultdict(list)
+    residents: dict[date, list[bytes]] = defaultdict(list)
+    for life in lives:
+        for one in life.residing:
+            residents[one.on].append(one.line)
+        for event in life.events:
+            for on in event.days | ({event.linked_on} if event.linked_on else set()):
+                by_day[on].append(event)
     on = first
     while on <= last:
-        await month.live(on, by_day.get(on, ()))
+        await month.live(on, by_day[on], residents[on])
         on += timedelta(days=1)
 
 
@@ -271,11 +316,12 @@ async def _judge(
     reports = await month.reports(first, last)
     wrong = _wrong(reports, expected, month.step_s)
     options.out.mkdir(parents=True, exist_ok=True)
-    shown = {insurer: report for insurer, report in reports.items() if report.cases}
+    ranked = sorted(reports, key=lambda insurer: -reports[insurer].cases)
+    shown = {insurer: reports[insurer] for insurer in ranked[:SHOWN_MAX] if reports[insurer].cases}
     (options.out / "lag.html").write_text(page(shown, options.language), encoding="utf-8")
     cases = sum(report.cases for report in reports.values())
     print(f"days {first}..{last}, longest step {month.step_s:.1f} s, cards {len(holders)}")
-    print(f"events {len(events):,}: {dict(month.counts)}")
+    print(f"sent: {dict(month.counts)}")
     print(f"insurers {len(reports)}, cases {cases:,}, differences {len(wrong)}")
     for sentence in wrong[:DIFFERENCES_SHOWN_MAX]:
         print(f"  {sentence}")
@@ -315,6 +361,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cards", type=int, default=200, help="people with a registered card")
+    parser.add_argument("--insurers", type=int, default=0, help="0: one for 400 people, 12 to 120")
     parser.add_argument("--language", choices=("ja", "en"), default="en")
     parser.add_argument("--out", type=Path, default=Path("lag-april"))
     options = parser.parse_args()

@@ -13,8 +13,7 @@ from gateway.app.clock import SandboxClock
 from gateway.app.visits import set_conditions
 from gateway.domain.card import HolderCheck
 from gateway.domain.period import TOKYO, tokyo_day
-from gateway.v1.card_pb2 import CertificateState
-from loadtests.scenario_place import Place, Seen, seen_by_wire
+from loadtests.scenario_place import Place, Seen
 from loadtests.scenario_tales import Tale, valid
 from simulators.cards import SimulatedCard
 from simulators.reader import Wallet
@@ -22,18 +21,6 @@ from simulators.reader import Wallet
 PERSON: Final = "same-insurer-again"
 REFUSED: Final = 0
 """What is noted as the validity of a refusal."""
-
-
-async def visited(place: Place, card: SimulatedCard, on: date) -> Seen:
-    """A visit today about a day: the validity with the state of the certificate, or a refusal."""
-    try:
-        answer = await place.reader.visit(card, HolderCheck.FACE, on=on)
-    except grpc.aio.AioRpcError as error:
-        return Seen(REFUSED, {"certificate": refused(error).reason})
-    said = answer.confirmation
-    seen = seen_by_wire(int(said.validity), said.coverages)
-    state = CertificateState.Name(answer.certificate_state).removeprefix("CERTIFICATE_STATE_")
-    return Seen(seen.validity, {**seen.items, "certificate": state})
 
 
 def last_day_of(card: SimulatedCard) -> date:
@@ -98,7 +85,14 @@ async def asks_today(
     asked = place.asked(PERSON, on=on)
     tale.note(what, "number", await place.by_number(asked), valid(branch="00"))
     tale.note(what, "folder", await place.by_folder(asked), valid(branch="00"))
-    tale.note(what, "card", await visited(place, card, on), by_card)
+    try:
+        seen = await place.visit(card, asked, HolderCheck.FACE)
+    except grpc.aio.AioRpcError as error:
+        tale.note(what, "card", Seen(REFUSED, {"certificate": refused(error).reason}), by_card)
+        return
+    validity, items = by_card
+    tale.note_card(what, seen, (validity, {}))
+    tale.says(f"{what}, certificate", "card", seen.certificate, items["certificate"])
 
 
 CARD_TALES: Final = {"18 certificates": certificates}

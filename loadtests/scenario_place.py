@@ -1,4 +1,8 @@
-"""Where scenarios are played: one sandbox, asked by number, by card and by folder."""
+"""
+Where scenarios are played: one sandbox, asked by number, by card and by folder.
+
+What a card gives is read twice: from the wire, and from the file it puts into the face folder.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,15 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import grpc
 
 from gateway.app.clock import SandboxClock
 from gateway.app.sandbox import INSTITUTION_CODE, Sandbox, read_description, running_sandbox
+from gateway.app.visits import put_answer
 from gateway.domain.card import HolderCheck
+from gateway.v1.card_pb2 import CertificateState
 from gateway.v1.coverage_pb2 import GetIndividualNumberStagesRequest, UploadReport
 from gateway.v1.coverage_pb2_grpc import CoverageServiceStub
 from gateway.v1.eligibility_pb2_grpc import EligibilityServiceStub
@@ -23,7 +29,7 @@ from gateway.v1.types_pb2 import Coverage, InsuredId
 from simulators.cards import SimulatedCard
 from simulators.catalogue import Catalogue, catalogue
 from simulators.channel import secure_channel
-from simulators.clinic import Folders, ask, ask_by_folder
+from simulators.clinic import Folders, ask, ask_by_folder, read_result
 from simulators.insurer import upload
 from simulators.people import Card, Row, lines_of
 from simulators.reader import PortalVisitor, Reader, Wallet
@@ -40,11 +46,13 @@ ITEMS: Final = {
     "branch": "InsuredBranchNumber",
     "name": "Name",
     "name_of_other": "NameOfOther",
+    "address": "Address",
     "acquired": "QualificationDate",
     "lost": "DisqualificationDate",
     "card_ends": "InsuredCardExpirationDate",
     "elderly_ratio": "ElderlyRecipientContributionRatio",
     "limit_class": "LimitApplicationCertificateClassificationFlag",
+    "limit_kind": "LimitApplicationCertificateClassification",
     "disease": "SpecificDiseasesDiseaseCategory",
 }
 """What is compared of a cover, and the element a file has it in; of a list the last."""
@@ -56,6 +64,15 @@ class Seen:
 
     validity: int
     items: Mapping[str, str] = field(default_factory=dict)
+
+
+class CardSeen(NamedTuple):
+    """What one visit gave: on the wire, in the face folder, which rule decided, and the card's."""
+
+    wire: Seen
+    face: Seen
+    reason: str
+    certificate: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +103,16 @@ def seen_by_wire(validity: int, covers: Iterable[Coverage]) -> Seen:
                 "branch": cover.insured_id.branch,
                 "name": cover.name,
                 "name_of_other": cover.name_of_other,
+                "address": cover.address,
                 **{
                     name: f"{day.year:04}{day.month:02}{day.day:02}" if day.year else ""
                     for name, day in days.items()
                 },
                 "elderly_ratio": f"{ratio:03}" if ratio else "",
                 "limit_class": cover.limit_certificate.limit_class,
+                "limit_kind": cover.limit_certificate.kind,
                 "disease": diseases[-1] if diseases else "",
+                "medical_stopped": "1" if cover.is_medical_information_stopped else "",
             },
         )
     return Seen(validity)
@@ -174,17 +194,29 @@ class Place:
         )
         return seen_by_file(found.validity or 0, found.coverages)
 
-    async def by_card(self, asked: Asked) -> Seen:
+    async def by_card(self, asked: Asked, check: HolderCheck = HolderCheck.FACE) -> CardSeen:
         """Read the person's card at the reader; a first visit registers it on the portal."""
         card = await self.card_of(asked.person)
         if asked.person not in self._registered:
             await self.register(card, self.wallet.pin(asked.person))
             self._registered.add(asked.person)
+        return await self.visit(card, asked, check)
+
+    async def visit(self, card: SimulatedCard, asked: Asked, check: HolderCheck) -> CardSeen:
+        """Read a card as it is; the answer is put into the face folder and read there."""
+        pin = self.wallet.pin(asked.person) if check is HolderCheck.PIN else ""
         answer = await self.reader.visit(
-            card, HolderCheck.FACE, on=asked.on, is_limit_consented=asked.is_consented
+            card, check, pin=pin, on=asked.on, is_limit_consented=asked.is_consented
         )
         said = answer.confirmation
-        return seen_by_wire(int(said.validity), said.coverages)
+        face = put_answer(self.sandbox.folders / "face", INSTITUTION_CODE, answer)
+        read = read_result(face.read_bytes())
+        return CardSeen(
+            seen_by_wire(int(said.validity), said.coverages),
+            seen_by_file(read.validity or 0, read.coverages),
+            said.reason,
+            CertificateState.Name(answer.certificate_state).removeprefix("CERTIFICATE_STATE_"),
+        )
 
     async def card_of(self, person_id: str) -> SimulatedCard:
         """A person's card, issued if there is none."""
@@ -244,7 +276,10 @@ class Place:
 async def running_place(root: Path) -> AsyncIterator[Place]:
     """Run a sandbox with the named test persons until the block ends."""
     async with (
-        running_sandbox(root, port=0, people=0, seed=1) as (sandbox, gateway),
+        running_sandbox(root, port=0, people=0, seed=1, is_number_searched=True) as (
+            sandbox,
+            gateway,
+        ),
         secure_channel(gateway.address, **sandbox.party("institution")) as clinic,
     ):
         yield Place(sandbox, gateway.address, clinic)

@@ -20,10 +20,20 @@ from rich.table import Table
 
 from loadtests.scenario_card_tales import CARD_TALES
 from loadtests.scenario_insurer_tales import INSURER_TALES
+from loadtests.scenario_paper_tales import PAPER_TALES
+from loadtests.scenario_person_tales import PERSON_TALES
 from loadtests.scenario_place import running_place
+from loadtests.scenario_register_tales import REGISTER_TALES
 from loadtests.scenario_tales import TALES, Noted, Said, Tale
 
-ALL_TALES = {**TALES, **INSURER_TALES, **CARD_TALES}
+ALL_TALES = {
+    **REGISTER_TALES,
+    **PERSON_TALES,
+    **TALES,
+    **INSURER_TALES,
+    **PAPER_TALES,
+    **CARD_TALES,
+}
 TABLE_WIDTH_MIN = 150
 
 
@@ -59,7 +69,7 @@ async def played() -> dict[str, list[Noted]]:
 def show(found: dict[str, list[Noted]]) -> int:
     """Print the table and give the exit code."""
     table = Table("scenario", "what", "route", "answer", "expected", "")
-    for name, noted in found.items():
+    for name, noted in sorted(found.items()):
         for one in noted:
             mark = "" if one.is_right else "WRONG"
             table.add_row(name, one.what, one.route, spelled(one.got), spelled(one.expected), mark)

@@ -284,6 +284,28 @@ async def recheck_numbers(stub: CoverageServiceAsyncStub, request_id: str) -> in
             return waiting
 
 
+async def search_numbers(stub: CoverageServiceAsyncStub, request_id: str) -> tuple[int, int]:
+    """
+    Have all of an insurer's missing numbers looked for, page by page.
+
+    Returns:
+        How many are looked for, and how many enrollees lack one of the five items.
+
+    Raises:
+        grpc.aio.AioRpcError: For a refusal.
+    """
+    wanted, missing, token = 0, 0, ""
+    while True:
+        page = await stub.SearchIndividualNumbers(
+            coverage_pb2.SearchIndividualNumbersRequest(request_id=request_id, page_token=token)
+        )
+        wanted += page.numbers_wanted
+        missing += page.items_missing
+        token = page.next_page_token
+        if not token:
+            return wanted, missing
+
+
 async def looks_through(
     stub: CoverageServiceAsyncStub, card: Card, birth_date: date, page_size: int = 0
 ) -> list[coverage_pb2.LookThrough]:

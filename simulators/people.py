@@ -35,9 +35,9 @@ _COLUMN_NAMES: Final = """
     ticket_type ticket_month ticket_issue_number ticket_first_valid_date ticket_last_valid_date
     ticket_institution_code ticket_institution_name is_voluntary_continuation is_nondisclosed
     is_self_information_withheld card_collected_date certificate_issue_date
-    certificate_last_valid_date certificate_collected_date documents_seen effective_date
-    employer_code filed_date received_date new_symbol new_number new_branch new_birth_date
-    new_acquisition_date individual_number
+    certificate_last_valid_date certificate_collected_date documents_seen uncollected_reason
+    effective_date employer_code filed_date received_date new_symbol new_number new_branch
+    new_birth_date new_acquisition_date individual_number
 """
 COLUMNS: Final = tuple(_COLUMN_NAMES.split())
 """The columns of the coverage file, in its order."""

@@ -82,6 +82,16 @@ class Wallet:
         return self.folder / f"{resident_id}.letter.json"
 
 
+def _question(
+    proof: card_pb2.CardProof, on: date | None, *, is_limit_consented: bool
+) -> card_pb2.ConfirmByCardRequest:
+    return card_pb2.ConfirmByCardRequest(
+        proof=proof,
+        confirmation_date=on and Date(year=on.year, month=on.month, day=on.day),
+        is_limit_certificate_consented=is_limit_consented,
+    )
+
+
 class Reader:
     """A reader of one institution, on one connection."""
 
@@ -97,12 +107,24 @@ class Reader:
         self, proof: card_pb2.CardProof, on: date | None = None, *, is_limit_consented: bool = False
     ) -> card_pb2.ConfirmByCardResponse:
         """Send a proof; the gateway's refusals come as `grpc.aio.AioRpcError`."""
-        request = card_pb2.ConfirmByCardRequest(
-            proof=proof,
-            confirmation_date=on and Date(year=on.year, month=on.month, day=on.day),
-            is_limit_certificate_consented=is_limit_consented,
-        )
-        return await self._stub.ConfirmByCard(request, timeout=DEADLINE_S)
+        question = _question(proof, on, is_limit_consented=is_limit_consented)
+        return await self._stub.ConfirmByCard(question, timeout=DEADLINE_S)
+
+    async def explained(
+        self,
+        card: SimulatedCard,
+        check: HolderCheck,
+        *,
+        pin: str = "",
+        face_score: int = FACE_SCORE,
+        on: date | None = None,
+        is_limit_consented: bool = False,
+    ) -> card_pb2.ExplainByCardResponse:
+        """Read a card as `visit` does, and ask how the answer came about."""
+        proof = card.prove(await self.challenge(), check, pin=pin, face_score=face_score)
+        question = _question(proof, on, is_limit_consented=is_limit_consented)
+        request = card_pb2.ExplainByCardRequest(question=question)
+        return await self._stub.ExplainByCard(request, timeout=DEADLINE_S)
 
     async def visit(
         self,

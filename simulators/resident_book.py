@@ -40,7 +40,7 @@ from simulators.cards import (
     replace_file,
 )
 
-RESIDENTS_MAX: Final = 1_000_000
+RESIDENTS_MAX: Final = 3_000_000
 """Names of residents the register knows in all."""
 TEXT_LENGTH_MAX: Final = 300
 """Characters of one item."""

@@ -19,6 +19,8 @@ from typing import Final
 from gateway.domain.period import Instant
 
 _OFFSET: Final = struct.Struct("<q")
+KEY_TICK_BITS: Final = 16
+"""A key's time counts in 65,536 ns; six bytes of that last until the year 2554."""
 ADVANCE_MAX: Final = timedelta(days=366 * 20)
 
 
@@ -28,8 +30,13 @@ def real_clock() -> Instant:
 
 
 def new_key() -> bytes:
-    """A random 16-byte key."""
-    return secrets.token_bytes(16)
+    """
+    A 16-byte key nobody can guess: six bytes of the time, ten random ones.
+
+    Keys made one after the other are neighbours in every index, so that a large file writes few
+    pages of the database again and again and not one page a row.
+    """
+    return (time.time_ns() >> KEY_TICK_BITS).to_bytes(6, "big") + secrets.token_bytes(10)
 
 
 class SandboxClock:

@@ -80,8 +80,8 @@ def retire_keys(directory: Path) -> tuple[list[KeyStatus], bool]:
         statuses = _statuses(data, is_alone=is_alone)
         if not all(status.can_retire for status in statuses):
             return statuses, False
-        for path in (data.vault_keys, data.spool_keys):
-            retire(path)
+        for path, status in zip((data.vault_keys, data.spool_keys), statuses, strict=True):
+            retire(path, status.current)
         return _statuses(data, is_alone=is_alone), True
 
 

@@ -15,13 +15,14 @@ from gateway.app.lag_screen import (
     EMPLOYER_HEAD,
     STAGE_HEAD,
     age_names,
+    counts,
     employer_rows,
-    heading,
     open_rows,
+    period,
     stage_rows,
 )
 from gateway.domain.period import days_between
-from gateway.formats.svg import Bar, Line, bar_chart, line_chart
+from gateway.formats.svg import SOFT, Bar, Line, bar_chart, line_chart
 from gateway.v1 import lag_pb2 as pb
 
 EMPLOYERS_SHOWN_MAX: Final = 100
@@ -41,7 +42,10 @@ _STYLE: Final = """
 --panel:#1c222b}}
 *{box-sizing:border-box}body{margin:0 auto;max-width:1200px;padding:24px;background:var(--page);
 color:var(--ink);font:15px/1.5 system-ui,"Hiragino Sans","Noto Sans JP",sans-serif}
-h1{font-size:24px;margin:0}h2{font-size:17px;margin:32px 0 8px}.soft{color:var(--soft)}
+h1{font-size:24px;margin:0}h2{font-size:19px;margin:40px 0 8px;padding-top:16px;
+border-top:1px solid var(--line)}h2 .soft{font-size:15px;font-weight:400;margin-left:8px}
+dl{display:flex;flex-wrap:wrap;gap:8px 32px;margin:0}dt{font-size:13px;color:var(--soft)}
+dd{margin:0;font-size:19px;font-weight:600;font-variant-numeric:tabular-nums}.soft{color:var(--soft)}
 .grid2{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(420px,100%),1fr));gap:16px;
 margin:16px 0}
 figure{margin:0;padding:12px;background:var(--panel);border-radius:8px}
@@ -51,7 +55,7 @@ figcaption{font-weight:600;margin-bottom:4px}svg{display:block;width:100%;height
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;
 margin-bottom:16px}
 th,td{padding:4px 9px;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-th{color:var(--soft);font-weight:600}th:first-child,td:first-child{text-align:left}
+th{color:var(--soft);font-weight:600;white-space:normal;vertical-align:bottom}th:first-child,td:first-child{text-align:left}
 """
 
 
@@ -72,7 +76,15 @@ def page(reports: Reports, language: str) -> str:
 
 
 def _insurer(insurer: str, report: pb.GetLagReportResponse, language: str) -> str:
-    title = f"<h2>{escape(heading(insurer, report, language))}</h2>"
+    whose = f"{words.INSURER.within(language)} {insurer}"
+    told = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(count)}</dd></div>"
+        for name, count in counts(report, language)
+    )
+    title = (
+        f'<h2>{escape(whose)} <span class="soft">{escape(period(report))}</span></h2>'
+        f"<dl>{told}</dl>"
+    )
     if not report.cases:
         return f"<section>{title}<p>{escape(words.NO_CASES.within(language))}</p></section>"
     charts = _within(report, language) + _by_day(report, language)
@@ -90,6 +102,7 @@ def _insurer(insurer: str, report: pb.GetLagReportResponse, language: str) -> st
 
 def _within(report: pb.GetLagReportResponse, language: str) -> str:
     """For each stage, how many per cent of its cases took how many days at most."""
+    legal = Line(words.LEGAL.within(language), SOFT, [(5.0, 0.0), (5.0, 100.0)], is_dashed=True)
     lines = [
         Line(
             words.STAGES[lag.stage].within(language),
@@ -102,7 +115,7 @@ def _within(report: pb.GetLagReportResponse, language: str) -> str:
     ]
     return line_chart(
         words.WITHIN.within(language),
-        lines,
+        [*lines, legal] if lines else [],
         words.DAYS.within(language),
         words.PERCENT.within(language),
     )
@@ -131,7 +144,7 @@ def _by_day(report: pb.GetLagReportResponse, language: str) -> str:
         words.BY_DAY.within(language),
         bars,
         COLOURS[pb.LAG_STAGE_FILING],
-        words.SINCE.within(language),
+        words.SINCE.within(language).format(first),
         words.CASES.within(language),
     )
 

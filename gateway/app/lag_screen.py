@@ -13,7 +13,7 @@ from gateway.app.lag_ask import Reports
 from gateway.v1 import lag_pb2 as pb
 
 EMPLOYERS_SHOWN_MAX: Final = 20
-WIDTH_MIN: Final = 110
+WIDTH_MIN: Final = 150
 
 
 def print_lag(reports: Reports, language: str) -> None:
@@ -31,17 +31,34 @@ def print_lag(reports: Reports, language: str) -> None:
 
 def heading(insurer: str, report: pb.GetLagReportResponse, language: str) -> str:
     """Whose report it is, about which days, and its counts."""
-    first, last = report.first_day, report.last_day
-    counts = (
-        (words.CASES, report.cases),
-        (words.ACQUISITIONS, report.acquisitions),
-        (words.LOSSES, report.losses),
+    said = "  ".join(f"{name} {count}" for name, count in counts(report, language))
+    return f"{words.INSURER.within(language)} {insurer}  {period(report)}  {said}"
+
+
+def period(report: pb.GetLagReportResponse) -> str:
+    """The first and the last day reported."""
+    days = (report.first_day, report.last_day)
+    return "..".join(f"{day.year}-{day.month:02}-{day.day:02}" for day in days)
+
+
+def counts(report: pb.GetLagReportResponse, language: str) -> list[tuple[str, str]]:
+    """What was counted, by name; late ones as a share too."""
+    late = (
         (words.LATE_FILINGS, report.late_filings),
         (words.LATE_REGISTRATIONS, report.late_registrations),
     )
-    said = "  ".join(f"{word.within(language)} {count}" for word, count in counts)
-    days = "..".join(f"{day.year}-{day.month:02}-{day.day:02}" for day in (first, last))
-    return f"{words.INSURER.within(language)} {insurer}  {days}  {said}"
+    plain = (
+        (words.CASES, report.cases),
+        (words.ACQUISITIONS, report.acquisitions),
+        (words.LOSSES, report.losses),
+    )
+    return [
+        *((word.within(language), f"{count:,}") for word, count in plain),
+        *(
+            (word.within(language), f"{count:,} ({count / max(report.cases, 1):.0%})")
+            for word, count in late
+        ),
+    ]
 
 
 def tables(report: pb.GetLagReportResponse, language: str) -> Iterator[Table]:
@@ -57,13 +74,15 @@ STAGE_HEAD: Final = (
     words.STAGE, words.CASES, "p50", "p90", "p99", words.LONGEST, words.UNIT
 )  # fmt: skip
 EMPLOYER_HEAD: Final = (
-    words.LATE_EMPLOYERS,
+    words.EMPLOYERS,
     words.CASES,
     words.LATE_FILINGS,
     words.LATE_LOSSES,
     words.LATEST,
     words.LATE_REGISTRATIONS,
     words.UNLINKED,
+    words.FILING_DAYS,
+    words.REGISTRATION_DAYS,
 )
 
 
@@ -73,7 +92,7 @@ def stage_rows(report: pb.GetLagReportResponse, language: str) -> list[list[str]
         [
             words.STAGES[lag.stage].within(language),
             f"{lag.count:,}",
-            *(_figure(value) for value in (lag.p50, lag.p90, lag.p99, lag.max)),
+            *(_figure(value, lag.unit, language) for value in (lag.p50, lag.p90, lag.p99, lag.max)),
             words.UNITS[lag.unit].within(language),
         ]
         for lag in report.stages
@@ -83,7 +102,10 @@ def stage_rows(report: pb.GetLagReportResponse, language: str) -> list[list[str]
 def age_names(report: pb.GetLagReportResponse) -> list[str]:
     """The classes of age, such as `2-5`."""
     ages = report.open_cases[0].ages if report.open_cases else []
-    return [f"{one.first_days}-{one.last_days or ''}" for one in ages]
+    return [
+        f"{one.first_days}-{one.last_days}" if one.last_days else f"{one.first_days}+"
+        for one in ages
+    ]
 
 
 def open_rows(report: pb.GetLagReportResponse, language: str) -> list[list[str]]:
@@ -95,7 +117,7 @@ def open_rows(report: pb.GetLagReportResponse, language: str) -> list[list[str]]
 
 
 def employer_rows(report: pb.GetLagReportResponse, rows_max: int) -> list[list[str]]:
-    """A row for each employer that filed late, the worst first."""
+    """A row for each employer, those that file late first."""
     return [
         [
             one.employer_code,
@@ -110,10 +132,23 @@ def employer_rows(report: pb.GetLagReportResponse, rows_max: int) -> list[list[s
                     one.unlinked,
                 )
             ),
+            _percentiles(one, pb.LAG_STAGE_FILING),
+            _percentiles(one, pb.LAG_STAGE_REGISTRATION),
         ]
-        for one in report.employers
-        if one.late_filings
-    ][:rows_max]
+        for one in report.employers[:rows_max]
+    ]
+
+
+def _percentiles(employer: pb.EmployerLag, stage: int) -> str:
+    """The three percentiles of one stage in whole days; empty if no case has passed it."""
+    return next(
+        (
+            f"{lag.p50:,.0f} / {lag.p90:,.0f} / {lag.p99:,.0f}"
+            for lag in employer.stages
+            if lag.stage == stage
+        ),
+        "",
+    )
 
 
 def _table(head: tuple[words.Words | str, ...], rows: list[list[str]], language: str) -> Table:
@@ -126,5 +161,14 @@ def _table(head: tuple[words.Words | str, ...], rows: list[list[str]], language:
     return table
 
 
-def _figure(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.3f}"
+def _figure(value: float, unit: int, language: str) -> str:
+    """Days as a number; a time in the unit that tells it best."""
+    if unit != pb.LAG_UNIT_SECONDS:
+        return f"{value:,.0f}"
+    if value == 0:
+        return "0"
+    seconds, word = next(
+        (seconds, word) for below, seconds, word in words.DURATIONS if value < below
+    )
+    told = value / seconds
+    return f"{told:,.{0 if told == round(told) else 1}f} {word.within(language)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple
 
 from gateway.v1 import lag_pb2 as pb
@@ -34,8 +35,16 @@ STAGES: Final = {
 UNITS: Final = {
     pb.LAG_UNIT_DAYS: Words("日", "days"),
     pb.LAG_UNIT_BUSINESS_DAYS: Words("営業日", "business days"),
-    pb.LAG_UNIT_SECONDS: Words("秒", "s"),
+    pb.LAG_UNIT_SECONDS: Words("", ""),
 }
+DURATIONS: Final = (
+    (1.0, 0.001, Words("ミリ秒", "ms")),
+    (120.0, 1.0, Words("秒", "s")),
+    (7_200.0, 60.0, Words("分", "min")),
+    (172_800.0, 3_600.0, Words("時間", "h")),
+    (math.inf, 86_400.0, Words("日", "d")),
+)
+"""Below how many seconds a time is told in which unit, of how many seconds."""
 WAITS: Final = {
     pb.LAG_WAIT_LINK: Words("未紐付け", "not linked"),
     pb.LAG_WAIT_NUMBER_VISIBLE: Words("番号で照会不可", "not visible by number"),
@@ -61,13 +70,16 @@ OPEN: Final = Words("未完了（登録からの日数）", "open cases, by days
 LATE_FILINGS: Final = Words("届出が5日超", "filed after more than 5 days")
 LATE_LOSSES: Final = Words("うち喪失", "of them losses")
 LATEST: Final = Words("最も遅い届出（日）", "latest filing, days")
+FILING_DAYS: Final = Words("届出 p50/90/99（日）", "filing p50/90/99, days")
+REGISTRATION_DAYS: Final = Words("登録 p50/90/99（日）", "registration p50/90/99, days")
 LATE_REGISTRATIONS: Final = Words("登録が5日超", "registered after more than 5 days")
-LATE_EMPLOYERS: Final = Words("届出の遅い事業所", "employers that file late")
+EMPLOYERS: Final = Words("事業所（届出の遅い順）", "employers, late first")
 UNLINKED: Final = Words("未紐付け", "not linked")
 NO_CASES: Final = Words("届出のある登録はありません。", "No registration came with a filing.")
 LEFT_OUT: Final = Words("ほかの事業所", "employers not listed")
 WITHIN: Final = Words("何日以内に何%か", "Per cent of cases by days")
 BY_DAY: Final = Words("日ごとの登録件数", "Registrations by day")
-SINCE: Final = Words("初日からの日数", "days since the first day")
+SINCE: Final = Words("{}からの日数", "days since {}")
+LEGAL: Final = Words("法定の5日", "the legal five days")
 DAYS: Final = Words("日数", "days")
 PERCENT: Final = Words("%", "per cent")

@@ -52,6 +52,11 @@ class DataDir:
         return self.root / "spool"
 
     @property
+    def scratch(self) -> Path:
+        """What the dry run under way would change; there only as long as it lasts."""
+        return self.root / "scratch.db"
+
+    @property
     def access(self) -> Path:
         """Access records, one folder per process life."""
         return self.root / "access"

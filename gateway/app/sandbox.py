@@ -108,7 +108,13 @@ def institution_code_of(root: Path) -> str:
 
 @asynccontextmanager
 async def running_sandbox(
-    root: Path, *, port: int, people: int, seed: int
+    root: Path,
+    *,
+    port: int,
+    people: int,
+    seed: int,
+    metrics_port: int | None = None,
+    is_number_searched: bool = False,
 ) -> AsyncIterator[tuple[Sandbox, Gateway]]:
     """
     Run a sandbox until the block ends; test persons are registered when it begins.
@@ -121,17 +127,25 @@ async def running_sandbox(
         people: How many people besides the test persons to register.
 
         seed: The same seed gives the same people.
+
+        metrics_port: Where the writer shows its metrics; None shows none.
+
+        is_number_searched: Whether the register is asked for numbers nobody told.
     """
     sandbox = Sandbox(root.resolve())  # noqa: ASYNC240  once, before anything runs
     sandbox.description.unlink(missing_ok=True)
     files, residents = await asyncio.to_thread(_files, people, seed)
     register = RegisterPlace.at(sandbox.root / "register")
-    _prepare(sandbox, sorted(files), port, register)
+    _prepare(sandbox, sorted(files))
+    toml = _gateway_toml(
+        port, register.address, metrics_port, is_number_searched=is_number_searched
+    )
+    write_file(sandbox.gateway_config, toml)
     register.prepare(sandbox.party("register"), residents)
     settings = load_settings(sandbox.gateway_config)
     async with register.running(), running(settings, sandbox.gateway_config) as gateway:
         await _register(sandbox, gateway.address, files, f"{seed}-{people}")
-        await _until_checked(sandbox.data.database)
+        await until_checked(sandbox.data.database)
         write_file(sandbox.bridge_config, _bridge_toml(gateway.address))
         bridge = Child("bridge", "gateway.app.bridge", (str(sandbox.bridge_config),), sandbox.root)
         try:
@@ -165,7 +179,7 @@ def _files(people: int, seed: int) -> tuple[dict[str, list[bytes]], list[bytes]]
     return files, residents
 
 
-async def _until_checked(database: Path) -> None:
+async def until_checked(database: Path) -> None:
     """Wait until the resident register has answered for every number that was told."""
     store = SqliteReader(database, sheet)
     try:
@@ -175,14 +189,13 @@ async def _until_checked(database: Path) -> None:
         await store.close()
 
 
-def _prepare(sandbox: Sandbox, insurers: Iterable[str], port: int, register: RegisterPlace) -> None:
-    """Issue what is missing of the certificates, and write the gateway's settings."""
+def _prepare(sandbox: Sandbox, insurers: Iterable[str]) -> None:
+    """Make the folders, and issue what is missing of the certificates."""
     sandbox.root.mkdir(parents=True, exist_ok=True)
     sandbox.data.make()
     issue_all(sandbox.certificates, INSTITUTION_CODE, insurers)
     for folder in ("req", "res", "face", "work"):
         (sandbox.folders / folder).mkdir(parents=True, exist_ok=True)
-    write_file(sandbox.gateway_config, _gateway_toml(port, register.address))
 
 
 async def _register(
@@ -220,7 +233,10 @@ def _described(sandbox: Sandbox, gateway: Gateway, insurers: Iterable[str]) -> d
     }
 
 
-def _gateway_toml(port: int, register: str) -> str:
+def _gateway_toml(
+    port: int, register: str, metrics_port: int | None, *, is_number_searched: bool
+) -> str:
+    metrics = "" if metrics_port is None else f"\n[metrics]\nport = {metrics_port}\n"
     return f"""\
 # Written by `onshi sandbox`. Paths are relative to this file.
 data_dir = "data"
@@ -238,12 +254,13 @@ revocation_list = "register/user-authentication/revoked.pem"
 
 [resident_register]
 address = "{register}"
+is_number_searched = {str(is_number_searched).lower()}
 
 [resident_register.tls]
 certificate = "certs/operator/certificate.pem"
 key = "certs/operator/key.pem"
 ca = "certs/ca.pem"
-"""
+{metrics}"""
 
 
 def _bridge_toml(address: str) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import grpc
 
@@ -19,12 +19,14 @@ from gateway.edges.folder_put import touch
 from gateway.edges.folder_wire import result
 from gateway.formats.oqs_xml import encode_face
 from gateway.v1 import resident_register_pb2 as register_pb2
-from gateway.v1.card_pb2 import ConfirmByCardResponse
+from gateway.v1.card_pb2 import ConfirmByCardResponse, ExplainByCardResponse
 from gateway.v1.person_pb2 import OwnAccess
 from gateway.v1.resident_register_pb2_grpc import ResidentRegisterSimulationServiceStub
 from simulators.cards import PinFormError
 from simulators.channel import secure_channel
 from simulators.reader import FACE_SCORE, PortalVisitor, Reader, Wallet
+
+Answer = TypeVar("Answer", ConfirmByCardResponse, ExplainByCardResponse)
 
 CHECKS: Final = {"face": HolderCheck.FACE, "pin": HolderCheck.PIN, "visual": HolderCheck.VISUAL}
 TOUCH_AGAIN_S: Final = 1.0
@@ -69,12 +71,32 @@ async def visit(root: Path, wish: Wish) -> Visit:
     description = described(root)
     if description is None:
         return Visit(not_running(root))
+    answer = await _at_reader(root, description, wish, Reader.visit)
+    if isinstance(answer, Outcome):
+        return Visit(answer)
+    face = put_answer(Path(description["folders"]["face"]), description["institution_code"], answer)
+    return Visit(Outcome(answer.confirmation), face)
+
+
+async def explained_visit(root: Path, wish: Wish) -> ExplainByCardResponse | Outcome:
+    """Read a person's card as `visit` does, and ask how the answer came about."""
+    description = described(root)
+    if description is None:
+        return not_running(root)
+    return await _at_reader(root, description, wish, Reader.explained)
+
+
+async def _at_reader(
+    root: Path, description: dict[str, Any], wish: Wish, ask: Callable[..., Awaitable[Answer]]
+) -> Answer | Outcome:
+    """Hold a person's card to the clinic's reader; a refusal if there is one."""
     try:
         card = await wallet_of(root).issued(wish.person, description["register"])
         pin = wish.pin or wallet_of(root).pin(wish.person)
         party = party_of(description, "institution")
         async with secure_channel(description["address"], **party) as channel:
-            answer = await Reader(channel).visit(
+            return await ask(
+                Reader(channel),
                 card,
                 wish.check,
                 pin=pin if wish.check is HolderCheck.PIN else "",
@@ -83,11 +105,9 @@ async def visit(root: Path, wish: Wish) -> Visit:
                 is_limit_consented=wish.is_limit_consented,
             )
     except PinFormError:
-        return Visit(_pin_form())
+        return _pin_form()
     except grpc.aio.AioRpcError as error:
-        return Visit(_unknown_or_refused(error, wish.person))
-    face = put_answer(Path(description["folders"]["face"]), description["institution_code"], answer)
-    return Visit(Outcome(answer.confirmation), face)
+        return _unknown_or_refused(error, wish.person)
 
 
 async def touch_again(face: Path) -> None:

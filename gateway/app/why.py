@@ -18,6 +18,7 @@ from gateway.app.ask import DEADLINE_S, Outcome, Question, described, not_runnin
 from gateway.app.ask import request_of as question_of
 from gateway.app.channel import secure_channel
 from gateway.app.screen import TABLE_WIDTH_MIN, VALIDITY_NAMES, day_text
+from gateway.app.visits import Wish, explained_visit
 from gateway.config import Tls
 from gateway.domain.errors import InvalidInput
 from gateway.domain.period import TOKYO, Instant, instant_of, tokyo_time
@@ -38,7 +39,7 @@ HEADINGS: Final = {
     "en": ("learned", "insurer", "what", "acquired", "lost", "upload and line", ""),
 }
 WITHOUT: Final = {"ja": "もし届いていなければ", "en": "Had it not arrived"}
-NOTHING: Final = {"ja": "登録はありません。", "en": "Nothing was registered."}
+NOTHING: Final = {"ja": "お知らせできる登録はありません。", "en": "There is nothing to tell of."}
 CUT: Final = {"ja": "古い版は省略しました。", "en": "Older versions were left out."}
 LINKED: Final = {
     "ja": ("個人番号なし（人物{}）", "個人番号で人物{}に紐付け"),
@@ -71,6 +72,14 @@ def known_at(text: str) -> Instant:
     """
     moment = datetime.fromisoformat(text)
     return instant_of(moment if moment.tzinfo is not None else moment.replace(tzinfo=TOKYO))
+
+
+async def ask_why_by_card(root: Path, wish: Wish) -> Told:
+    """Read a person's card at the sandbox's clinic, and ask how the answer comes about."""
+    visited = await explained_visit(root, wish)
+    if isinstance(visited, Outcome):
+        return Told(None, visited)
+    return Told(visited.explained)
 
 
 async def ask_why(root: Path, question: Question, known: Instant | None) -> Told:
@@ -112,8 +121,17 @@ def print_why(said: pb.ExplainEligibilityResponse, language: str) -> None:
     if said.counter_facts:
         console.print(f"{WITHOUT[language]}:", style="bold")
     for one in said.counter_facts:
-        console.print(f"  {one.sentence_ja if is_ja else one.sentence_en}", markup=False)
+        sentence = one.sentence_ja if is_ja else one.sentence_en
+        console.print(f"  {sentence}{_origin(one)}", markup=False)
     console.print(f"access record: {said.access_record_id}")
+
+
+def _origin(one: pb.CounterFact) -> str:
+    """Where what a counter-fact leaves out was said; several may have come on one day."""
+    if not one.HasField("version"):
+        return ""
+    version = one.version
+    return f"  ({version.insurer_number}, {version.request_id} : {version.line_number})"
 
 
 def timeline(said: pb.ExplainEligibilityResponse, language: str) -> Table:
@@ -137,7 +155,7 @@ def _version_rows(
                 KINDS[one.kind][place],
                 day_text(one.acquisition_date),
                 f"{day_text(one.loss_date)} {one.loss_reason}" if one.HasField("loss_date") else "",
-                f"{one.request_id} : {one.line_number}",
+                f"{one.request_id} : {one.line_number}" if one.request_id else "",
                 "←" if one.is_deciding else "",
             ],
         )

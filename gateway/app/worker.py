@@ -26,10 +26,11 @@ from gateway.app.clock import new_key
 from gateway.app.late_claims import LateClaims
 from gateway.app.layout import WRITER_SOCKET, DataDir
 from gateway.config import Settings, load_settings
+from gateway.domain.eligibility import Rules
 from gateway.edges.rpc.card import CardReaderService
 from gateway.edges.rpc.convert import sheet
 from gateway.edges.rpc.eligibility import EligibilityService
-from gateway.edges.rpc.explanation import ExplanationService
+from gateway.edges.rpc.explanation import CardExplanationService, ExplanationService
 from gateway.edges.rpc.forwarding import COVERAGE, FEED, INQUIRY, LAG, PERSON, Forwarded
 from gateway.edges.rpc.identity import CertificateIdentity
 from gateway.edges.rpc.server import Bounds, Front, Method, build_server
@@ -89,10 +90,7 @@ class Worker:
         explain_limits = ExplainLimits(lookup_limits, limits.explained_versions_max)
         methods += ExplanationService(self._store, door, rules, explain_limits).methods()
         methods += LateClaims(settings, self._store, door).methods()
-        if self._watched.authorities is not None:
-            cards = cards_of(settings, self._watched.authorities)
-            visits = CardReaderService(self._store, door, cards, rules, lookup_limits)
-            methods += visits.methods()
+        methods += self._of_cards(door, rules, explain_limits)
         if self._watched.authorities is not None and settings.resident_register is not None:
             methods += Forwarded(self._portal, PERSON).methods()
         self.server = build_server(
@@ -104,6 +102,16 @@ class Worker:
                 is_port_shared=True,
             ),
         )
+
+    def _of_cards(self, door: Door, rules: Rules, limits: ExplainLimits) -> list[Method]:
+        """The methods of visits, which use up the same challenges; none without authorities."""
+        authorities = self._watched.authorities
+        if authorities is None:
+            return []
+        cards = cards_of(self._settings, authorities)
+        visits = CardReaderService(self._store, door, cards, rules, limits.lookup)
+        whys = CardExplanationService(self._store, door, cards, rules, limits)
+        return [*visits.methods(), *whys.methods()]
 
     async def serve(self, port: int, stop: asyncio.Event) -> None:
         """

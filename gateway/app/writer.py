@@ -39,6 +39,7 @@ from gateway.domain.residents import ResidentRules
 from gateway.edges.residents import GrpcResidentRegister
 from gateway.edges.rpc.convert import sheet
 from gateway.edges.rpc.coverage import CoverageService
+from gateway.edges.rpc.coverage_changes import ChangeMethods
 from gateway.edges.rpc.identity import forwarded_identity
 from gateway.edges.rpc.inquiry import InquiryService
 from gateway.edges.rpc.oversight import OversightMethods
@@ -48,10 +49,11 @@ from gateway.formats.coverage_file import CoverageReader
 from gateway.observe import configure, log_bug
 from gateway.policy import published_policy
 from gateway.store.access_log import AccessLog
+from gateway.store.scratch import SqliteScratch
 from gateway.store.spool import FileSpool
 from gateway.store.sqlite import SqliteStore
 from gateway.store.trail import Trail
-from gateway.store.vault import SqliteVault
+from gateway.store.vault import RehearsedVault, SqliteVault
 from gateway.usecases.apply_uploads import Applier
 from gateway.usecases.check_numbers import NumberChecker
 from gateway.usecases.context import Clock
@@ -60,6 +62,7 @@ from gateway.usecases.door import Door
 from gateway.usecases.inquiries import InquiryDesk
 from gateway.usecases.number_oversight import NumberOversight
 from gateway.usecases.portal import Portal
+from gateway.usecases.rehearsal import Rehearsal
 from gateway.usecases.residents import NoRegister
 from gateway.usecases.upload_coverage import Receiver, UploadLimits
 
@@ -86,11 +89,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     accesses = _access_log(data, limits)
     store = SqliteStore(data.database, sheet)
     vault = SqliteVault(data.vault, data.vault_keys)
-    spool = FileSpool(data.spool, data.spool_keys)
+    spool = FileSpool(data.spool, data.spool_keys, limits.sort_bytes_max)
     upload_limits = _upload_limits(limits)
     numbers_told = None if settings.resident_register is None else asyncio.Event()
     desk = _desk(settings, store, vault, clock, numbers_told)
-    applier = Applier(store, spool, desk, CoverageReader, upload_limits)
+    scratch = SqliteScratch(data.scratch)
+    await scratch.end()
+    rehearsal = Rehearsal(desk, store, scratch, RehearsedVault(vault))
+    applier = Applier(store, spool, desk, CoverageReader, upload_limits, rehearsal)
     door = Door(published_policy(), accesses)
     receiver = Receiver(store, spool, desk, door, upload_limits, applier.wake)
     coverage = CoverageService(
@@ -102,6 +108,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     feed = Feed(settings, store, door, trail, clock, stop)
     methods = [
         *coverage.methods(),
+        *ChangeMethods(store, vault, desk, door).methods(),
         *lag.methods(),
         *feed.methods(),
         *InquiryService(InquiryDesk(store, desk, door)).methods(),
@@ -114,7 +121,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         asyncio.create_task(feed.run()),
         asyncio.create_task(KeyRenewal(vault, spool, desk, data.keys_in_use).run(stop)),
     ]
-    closing: list[Closing] = [lag, feed, trail, accesses, spool, vault, store]
+    closing: list[Closing] = [lag, feed, trail, accesses, scratch, spool, vault, store]
     if numbers_told is not None:
         road = NumberRoad(settings, clock, store, vault, desk, door, trail, numbers_told)
         jobs.append(asyncio.create_task(road.checker.run(stop)))
@@ -269,6 +276,8 @@ def _upload_limits(limits: Limits) -> UploadLimits:
         slice_lines_max=limits.slice_lines_max,
         slice_ms_max=limits.slice_ms_max,
         refused_lines_reported_max=limits.refused_lines_reported_max,
+        refused_lines_kept_max=limits.refused_lines_kept_max,
+        moves_ordered_max=limits.moves_ordered_max,
     )
 
 

@@ -1,5 +1,5 @@
 """
-The command `onshi`: sandbox, demo, confirm, visit, portal, claims, lag and the rest.
+The command `onshi`: sandbox, demo, confirm, visit, portal, upload, claims, lag and the rest.
 
 Commands import late, so that each starts as fast as what it does.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from gateway.cli import asking, insuring, operating, running, watching
+from gateway.cli import asking, insuring, operating, people, running, uploading, watching
 
 app = typer.Typer(
     name="onshi",
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for part in (running, asking, insuring, operating, watching):
+for part in (running, asking, people, uploading, insuring, watching, operating):
     app.add_typer(part.app)
 
 

@@ -56,11 +56,15 @@ def confirm(
 
 @app.command()
 def why(
-    insurer: Annotated[str, typer.Option(help="Insurer number (保険者番号).")],
-    number: Annotated[str, typer.Option(help="Number (番号).")],
-    birth_date: Annotated[str, typer.Option(help="YYYY-MM-DD or YYYYMMDD.")],
+    insurer: Annotated[str, typer.Option(help="Insurer number (保険者番号).")] = "",
+    number: Annotated[str, typer.Option(help="Number (番号).")] = "",
+    birth_date: Annotated[str, typer.Option(help="YYYY-MM-DD or YYYYMMDD.")] = "",
     symbol: Annotated[str, typer.Option(help="Symbol (記号).")] = "",
     branch: Annotated[str, typer.Option(help="Branch (枝番).")] = "",
+    person: Annotated[
+        str,
+        typer.Option(help="By card instead: whose card is read, see onshi people; or p1, p2 ..."),
+    ] = "",
     on: Annotated[str, typer.Option(help="Day to confirm; today if not given.")] = "",
     known_at: Annotated[
         str, typer.Option(help="As known at this moment, 2026-04-20T12:00; now if not given.")
@@ -72,15 +76,25 @@ def why(
     """Tell how an answer came about, and what it would be without each thing learned."""
     from gateway.app.ask import Question
     from gateway.app.screen import print_answer
-    from gateway.app.why import ask_why, print_why
+    from gateway.app.visits import CHECKS, Wish
+    from gateway.app.why import ask_why, ask_why_by_card, print_why
     from gateway.app.why import known_at as moment
+
+    if bool(person) == bool(insurer and number and birth_date):
+        fail("say --person, or --insurer, --number and --birth-date")
+    if person and known_at:
+        fail("--known-at goes with a number; by card what is known now is explained")
 
     try:
         known = moment(known_at) if known_at else None
     except ValueError:
         fail(f"{known_at}: not a moment such as 2026-04-20T12:00")
-    question = Question(insurer, symbol, number, branch, birth_date, on, is_limit_consented=False)
-    told = asyncio.run(ask_why(directory, question, known))
+    if person:
+        wish = Wish(person, CHECKS["face"], on=day(on))
+        told = asyncio.run(ask_why_by_card(directory, wish))
+    else:
+        cells = (insurer, symbol, number, branch, birth_date, on)
+        told = asyncio.run(ask_why(directory, Question(*cells, is_limit_consented=False), known))
     if as_json:
         print_json(told.as_dict())
     elif told.explained is not None:

@@ -1,11 +1,12 @@
 """
-The commands of insurers and of the review body: lag, claims.
+The commands of insurers and of the review body: lag, collections, claims.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -51,6 +52,36 @@ def lag_report(
         from gateway.app.lag_screen import print_lag
 
         print_lag(reports, language.value)
+
+
+class Collected(StrEnum):
+    """Where the papers of a listed cover are."""
+
+    TO_COLLECT = "to-collect"
+    COLLECTED = "collected"
+    UNCOLLECTED = "uncollected"
+
+
+@app.command("collections")
+def collections_list(
+    insurer: Annotated[str, typer.Option(help="Insurer number, eight digits.")],
+    directory: DirOption = Path(".sandbox"),
+    state: Annotated[Collected, typer.Option(help="Which to list.")] = Collected.TO_COLLECT,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List who lost cover and had a card or a qualification certificate (回収対象)."""
+    from gateway.app.collections_ask import as_json as spelled
+    from gateway.app.collections_ask import collections, print_collections
+    from gateway.app.screen import print_answer
+
+    found, refusal = asyncio.run(collections(directory, insurer, state.value))
+    if refusal is not None:
+        print_answer(refusal)
+        raise typer.Exit(1)
+    if as_json:
+        print_json(spelled(found))
+    else:
+        print_collections(found)
 
 
 @claims.command("check")

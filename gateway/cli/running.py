@@ -1,5 +1,5 @@
 """
-The commands that run something: sandbox, serve, bridge, demo, clock, people.
+The commands that run something: sandbox, serve, bridge, demo, clock.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.base import ConfigOption, DirOption, Language, fail, print_json, settings
+from gateway.cli.base import ConfigOption, DirOption, Language, fail, settings
 
 app = typer.Typer()
 
@@ -22,6 +22,9 @@ def sandbox(
     port: Annotated[int, typer.Option(help="Where to listen; 0 takes a free port.")] = 0,
     people: Annotated[int, typer.Option(min=0, max=1_000_000, help="How many more people.")] = 500,
     seed: Annotated[int, typer.Option(help="The same seed gives the same people.")] = 1,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Where the writer shows its metrics; none if not given.")
+    ] = None,
 ) -> None:
     """Run the whole sandbox until Ctrl-C: gateway, folders, test persons."""
     from gateway.app.processes import StartFailedError
@@ -34,7 +37,10 @@ def sandbox(
 
     async def run() -> None:
         stop = stop_on_signals()
-        async with running_sandbox(directory, port=port, people=people, seed=seed) as (place, up):
+        sandbox = running_sandbox(
+            directory, port=port, people=people, seed=seed, metrics_port=metrics_port
+        )
+        async with sandbox as (place, up):
             print_ready(place, up)
             await stop.wait()
         sys.stdout.write("stopped\n")
@@ -82,24 +88,6 @@ def demo(
     from gateway.app.demo import run_demo
 
     raise typer.Exit(run_demo(directory, language.value))
-
-
-@app.command()
-def people(
-    directory: DirOption = Path(".sandbox"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """List the named test persons and the answer each should get."""
-    from gateway.app.sandbox import institution_code_of
-    from gateway.app.screen import print_people
-    from simulators.catalogue import as_json as spelled
-    from simulators.catalogue import catalogue
-
-    persons = spelled(catalogue(institution_code_of(directory)).people)
-    if as_json:
-        print_json(persons)
-    else:
-        print_people(persons)
 
 
 @app.command()

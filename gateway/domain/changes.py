@@ -213,7 +213,7 @@ def _correct(
     end = None if change.is_loss_withdrawn else (change.loss_date or old.period.end)
     fresh = structs.replace(old, period=Period.until_loss(start, end))
     if change.is_loss_withdrawn:
-        fresh = structs.replace(fresh, loss_reason=None)
+        fresh = structs.replace(fresh, loss_reason=None, uncollected_reason=None)
     if change.items:
         fresh = _with_items(fresh, change.items)
     elif not (

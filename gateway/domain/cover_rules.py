@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
-from gateway.domain.coverage import Coverage, CoverState, Document, LimitKind
+from gateway.domain.collection import collection_of
+from gateway.domain.coverage import Coverage, Document, LimitKind
 from gateway.domain.errors import InvalidInput
 from gateway.domain.period import is_later, months_after
 
@@ -25,6 +26,7 @@ _PAPERS: Final = frozenset(
         "certificate_issue_date",
         "certificate_last_valid_date",
         "certificate_collected_date",
+        "uncollected_reason",
     }
 )
 _REISSUED: Final = (
@@ -55,7 +57,9 @@ def require_sound(cover: Coverage, items: Mapping[str, Any]) -> None:
     Refuse papers of a cover that contradict each other, where `items` speak of them.
 
     Raises:
-        InvalidInput: `DATE_ORDER_WRONG`, `CERTIFICATE_TOO_LONG`, `FIELD_REQUIRED`.
+        InvalidInput: `DATE_ORDER_WRONG`, `CERTIFICATE_TOO_LONG`, `FIELD_REQUIRED`;
+            `NOTHING_TO_COLLECT` for a reason why nothing comes back before a loss, or where
+            nothing was issued.
     """
     if _PAPERS.isdisjoint(items):
         return
@@ -72,6 +76,10 @@ def require_sound(cover: Coverage, items: Mapping[str, Any]) -> None:
         and is_later(last, months_after(issued, CERTIFICATE_MONTHS_MAX))
     ):
         raise InvalidInput("CERTIFICATE_TOO_LONG", "certificate_last_valid_date")
+    if cover.uncollected_reason is not None and (
+        cover.period.end is None or collection_of(cover) is None
+    ):
+        raise InvalidInput("NOTHING_TO_COLLECT", "uncollected_reason")
 
 
 def reissued(cover: Coverage, items: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,24 +100,6 @@ def reissued(cover: Coverage, items: Mapping[str, Any]) -> dict[str, Any]:
         if after != before:
             whole.setdefault(collected, None)
     return whole
-
-
-def is_to_collect(cover: Coverage) -> bool:
-    """Whether cover ended and its card or its qualification certificate is still out."""
-    if cover.period.end is None or cover.state is CoverState.CANCELLED:
-        return False
-    return is_card_out(cover) or is_certificate_out(cover)
-
-
-def is_card_out(cover: Coverage) -> bool:
-    """Whether a card was issued and not collected."""
-    has_card = cover.card_issue_date is not None or cover.card_validity is not None
-    return has_card and cover.card_collected_date is None
-
-
-def is_certificate_out(cover: Coverage) -> bool:
-    """Whether a qualification certificate was issued and not collected."""
-    return cover.certificate_issue_date is not None and cover.certificate_collected_date is None
 
 
 def _require_order(first: date | None, second: date | None, field: str) -> None:

@@ -145,6 +145,15 @@ class Document(Enum):
     """A doctor's opinion (医師の意見書)."""
 
 
+class UncollectedReason(Enum):
+    """Why a card or certificate will not come back (回収不能事由); the codes are our own."""
+
+    DESTROYED = "1"
+    LOST = "2"
+    NOT_RETURNED = "3"
+    OTHER = "9"
+
+
 class MedicalTicket(Struct, frozen=True, array_like=True):
     """A ticket of medical assistance (医療券・調剤券); `month` is YYYYMM."""
 
@@ -210,6 +219,8 @@ class Coverage(Struct, frozen=True, array_like=True, kw_only=True):
     documents_seen: tuple[Document, ...] = ()
     """What was seen for the certificates said last."""
     is_medical_stopped: bool = False
+    uncollected_reason: UncollectedReason | None = None
+    """Of what is out after a loss; see `gateway.domain.collection`."""
 
     @property
     def is_visible(self) -> bool:

@@ -7,8 +7,22 @@ The format gives these and the use case takes them, so that neither knows the ot
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.domain.changes import Change
+
+
+class RawLine(NamedTuple):
+    """
+    A line as it came, without its line end; `body` None is one that was too long to keep.
+
+    `line_number` counts from 1, `offset` and `next_offset` are places in the file in bytes.
+    """
+
+    line_number: int
+    offset: int
+    next_offset: int
+    body: bytes | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -279,7 +279,7 @@ def _of_the_very_branch(matches: list[_Match], query: Query) -> list[_Match]:
 def _chosen(matches: Sequence[_Match], on: date) -> _Match:
     """The cover that holds on the day, else the last that began by then, else the next to begin."""
 
-    def rank(match: _Match) -> tuple[bool, bool, int, int]:
+    def rank(match: _Match) -> tuple[bool, bool, int, int, bytes]:
         period = match.cover.period
         begun = not period.begins_after(on)
         start = period.start.toordinal()
@@ -288,6 +288,7 @@ def _chosen(matches: Sequence[_Match], on: date) -> _Match:
             begun,
             start if begun else -start,
             match.cover.recorded_time,
+            match.cover.lookup_key,  # Of those told at once; our keys decide nothing.
         )
 
     return matches[0] if len(matches) == 1 else max(matches, key=rank)

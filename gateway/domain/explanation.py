@@ -11,14 +11,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from itertools import pairwise
-from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from gateway.domain.compact import CompactHistory, compact
 from gateway.domain.coverage import Coverage, CoverState, Enrolment, VersionRef
-from gateway.domain.eligibility import ByNumber, Confirmation, Explanation, Rules, confirm
-from gateway.domain.errors import InvalidInput
+from gateway.domain.eligibility import (
+    ByCard,
+    ByNumber,
+    Confirmation,
+    Explanation,
+    Query,
+    Rules,
+    confirm,
+)
+from gateway.domain.explanation_replay import replayed
 from gateway.domain.explanation_words import (
     Words,
     sentence_about_link,
@@ -26,7 +33,7 @@ from gateway.domain.explanation_words import (
     words_of,
 )
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, PersonKey
-from gateway.domain.period import Instant, Period, tokyo_day
+from gateway.domain.period import Instant, tokyo_day
 from gateway.domain.projection import history_of
 
 
@@ -123,13 +130,14 @@ class _Belief(Struct, frozen=True):
     people: Mapping[EnrolleeKey, LinkFact]
 
 
-def explain(facts: Facts, query: ByNumber, rules: Rules) -> ExplainedAnswer:
+def explain(facts: Facts, query: Query, rules: Rules) -> ExplainedAnswer:
     """
     Answer a question from facts, and tell what the answer rests on.
 
-    Versions and links are told of the people who could be meant: those whom an enrollee that ever
-    had these numbers was ever linked to. What such an enrollee said while it was somebody else is
-    left out.
+    Versions and links are told of the people who could be meant: by card its holder, by number
+    those whom an enrollee that ever had these numbers was ever linked to. What such an enrollee
+    said while it was somebody else is left out. Where a card finds nothing because the person must
+    not be found by it, nothing is told (insurer-lifecycle.md 1.6).
 
     Args:
         facts: All that was known at the moment asked about, of every person the question may match.
@@ -139,7 +147,10 @@ def explain(facts: Facts, query: ByNumber, rules: Rules) -> ExplainedAnswer:
         rules: As for `confirm`.
     """
     belief = _belief(facts)
-    answer = _answer(belief, query, rules)
+    histories = _histories(belief)
+    answer = confirm(histories, query, rules)
+    if isinstance(query, ByCard) and _is_withheld(histories, query.person_key):
+        return ExplainedAnswer(answer, (), (), (), is_cut=False)
     people = _people_meant(facts, query)
     links = [link for link in facts.links if link.person_key in people]
     versions = [version for version in facts.versions if _is_of(version, links)]
@@ -167,8 +178,17 @@ def _by_version(versions: Iterable[VersionFact]) -> list[VersionFact]:
     return sorted(versions, key=lambda version: version.coverage.version_no)
 
 
-def _answer(belief: _Belief, query: ByNumber, rules: Rules) -> Confirmation:
+def _answer(belief: _Belief, query: Query, rules: Rules) -> Confirmation:
     return confirm(_histories(belief), query, rules)
+
+
+def _is_withheld(histories: Iterable[CompactHistory], person_key: PersonKey) -> bool:
+    return any(
+        cover.hiding is not None and cover.hiding.is_withheld
+        for history in histories
+        if history.person_key == person_key
+        for cover in history.covers
+    )
 
 
 def _histories(belief: _Belief) -> list[CompactHistory]:
@@ -190,7 +210,9 @@ def _nothing_shown(_cover: Coverage) -> bytes:
     return b""
 
 
-def _people_meant(facts: Facts, query: ByNumber) -> set[PersonKey]:
+def _people_meant(facts: Facts, query: Query) -> set[PersonKey]:
+    if isinstance(query, ByCard):
+        return {query.person_key}
     asked = {
         version.enrollee_key for version in facts.versions if _is_asked_for(version.coverage, query)
     }
@@ -277,15 +299,15 @@ def _counter_facts(
     versions: Sequence[VersionFact],
     links: Sequence[LinkFact],
     answer: Confirmation,
-    query: ByNumber,
+    query: Query,
     rules: Rules,
 ) -> Iterator[CounterFact]:
     """What would be answered otherwise without one fact: of versions first, then of links."""
     kinds = _kinds(facts.versions)
     of_cover = {said[0].cover: said for said in _of_each_cover(facts.versions)}
-    for version in versions[1:]:
+    for version in versions:
         other = _belief_without(belief, of_cover[version.cover], version)
-        if other is None:
+        if other is None or not _is_anything_left(other, query):
             continue
         found = _answer(other, query, rules)
         if _differs(found, answer):
@@ -309,6 +331,16 @@ def _counter_facts(
                 is_first=link.is_numbered and not before.is_numbered,
             )
             yield CounterFact(found, words, link=link)
+
+
+def _is_anything_left(belief: _Belief, query: Query) -> bool:
+    """Whether there is still something to ask about."""
+    if isinstance(query, ByNumber):
+        return any(_is_asked_for(cover, query) for cover in belief.covers.values())
+    return any(
+        belief.people[enrollee_key].person_key == query.person_key
+        for enrollee_key, _ in belief.covers
+    )
 
 
 def _relinked(links: Iterable[LinkFact]) -> list[tuple[LinkFact, LinkFact]]:
@@ -356,29 +388,8 @@ def _belief_without(
     place = said.index(left_out)
     if place == 0:
         return None
-    replayed = _replayed([version.coverage for version in said], place)
-    if replayed is None:
+    other = replayed([version.coverage for version in said], place)
+    if other is None:
         return None
-    covers[left_out.cover] = replayed
+    covers[left_out.cover] = other
     return _Belief(covers, belief.people)
-
-
-def _replayed(said: Sequence[Coverage], left_out: int) -> Coverage | None:
-    """The cover with what each version but one changed; None where its days contradict."""
-    items = _items(said[0])
-    for place, (before, after) in enumerate(pairwise(said), start=1):
-        if place != left_out:
-            old = _items(before)
-            items |= {name: new for name, new in _items(after).items() if new != old[name]}
-    try:
-        period = Period(items.pop("start"), items.pop("end"))
-    except InvalidInput:
-        return None
-    return Coverage(**items, period=period)
-
-
-def _items(cover: Coverage) -> dict[str, Any]:
-    """The items of a cover by name, the two days of its period apart."""
-    items = structs.asdict(cover)
-    period: Period = items.pop("period")
-    return items | {"start": period.start, "end": period.end}

@@ -238,6 +238,12 @@ def match_text(raw: str) -> str:
     """
     if raw.isascii() and raw.isalnum():
         return raw
+    return _folded(raw)
+
+
+@lru_cache(maxsize=1024)
+def _folded(raw: str) -> str:
+    """Symbols repeat: an insurer's enrollees share a few."""
     text = unicodedata.normalize("NFKC", raw).translate(_HYPHENS)
     return _LONG_MARKS_AS_HYPHENS.sub(lambda marks: "-" * len(marks[0]), "".join(text.split()))
 
@@ -251,6 +257,13 @@ def _checked_text(raw: str, field: str, characters_max: int) -> str:
     if not raw.replace(_WIDE_BLANK, " ").isprintable():
         raise InvalidInput("FORMAT_WRONG", field)
     return raw
+
+
+@lru_cache(maxsize=256)
+def _lookup_key(insurer_number: str, symbol: str, number: str) -> LookupKey:
+    """One change asks for the key of one id several times."""
+    text = "\x1f".join((insurer_number, match_text(symbol), match_text(number)))
+    return LookupKey(hashlib.blake2b(text.encode(), digest_size=16).digest())
 
 
 class InsuredId(Struct, frozen=True, array_like=True):
@@ -285,10 +298,7 @@ class InsuredId(Struct, frozen=True, array_like=True):
     @property
     def lookup_key(self) -> LookupKey:
         """The key under which covers with this insurer, symbol and number are found."""
-        text = "\x1f".join(
-            (self.insurer_number.zero_padded, match_text(self.symbol), match_text(self.number))
-        )
-        return LookupKey(hashlib.blake2b(text.encode(), digest_size=16).digest())
+        return _lookup_key(self.insurer_number.zero_padded, self.symbol, self.number)
 
     def names(self, other: InsuredId) -> bool:
         """

@@ -270,6 +270,12 @@ REASONS: Final[dict[str, Advice]] = {
         "request_id は保険者ごとに一意です。",
         "The request_id is unique within an insurer.",
     ),
+    "UPLOAD_NOT_APPLIED": advise(
+        "まだ処理の途中です。終わってからやり直してください。",
+        "The file is still being worked on. Ask again when it is done.",
+        "GetUpload の state が APPLIED になってから ListRefusedLines を呼び出してください。",
+        "Call ListRefusedLines once the state GetUpload gives is APPLIED.",
+    ),
     "UPLOAD_DIFFERS": advise(
         "同じ request_id で異なる内容が送られました。",
         "The same request_id came with other contents.",

@@ -34,6 +34,13 @@ CHANGE_REASONS: Final[dict[str, Advice]] = {
         "documents_seen に確認した書類のコードを「+」でつないで送信してください。",
         "Send the codes of the documents seen in documents_seen, joined by a plus sign.",
     ),
+    "NOTHING_TO_COLLECT": advise(
+        "回収する証がありません。資格喪失と証の交付が登録されているか確認してください。",
+        "There is no card or certificate to collect. Check that the loss and the issue are "
+        "registered.",
+        "uncollected_reason は喪失後、証が交付されていた資格にだけ登録できます。",
+        "uncollected_reason is taken after a loss only, of a cover with a card or a certificate.",
+    ),
     "SELF_INFORMATION_WITHHELD": advise(
         "ご本人の申し出により、このカードでは利用できません。加入している保険者に相談してください。",
         "At the person's request nothing can be done with this card. Ask the insurer.",

@@ -108,8 +108,16 @@ class ResidentRules(Struct, frozen=True):
     is_number_searched: bool = False
 
 
-def mismatches_of(finding: Finding, rules: ResidentRules) -> tuple[Mismatch, ...]:
-    """Give what the register and the insurer disagree about, in a fixed order; empty if nothing."""
+def mismatches_of(
+    finding: Finding, rules: ResidentRules, before: Collection[str] = ()
+) -> tuple[Mismatch, ...]:
+    """
+    Give what the register and the insurer disagree about, in a fixed order; empty if nothing.
+
+    Args:
+        before: What the same number's last answer came to. A swapped number stays so until the
+            register agrees with it.
+    """
     if not finding.is_known:
         return (Mismatch.NUMBER_UNKNOWN,)
     is_address = finding.is_address_different and rules.is_address_compared
@@ -122,7 +130,8 @@ def mismatches_of(finding: Finding, rules: ResidentRules) -> tuple[Mismatch, ...
         (Mismatch.NAME_AND_ADDRESS, is_address and is_either and not is_name),
         (Mismatch.ADDRESS, is_address and (is_name or not is_either)),
     )
-    return tuple(mismatch for mismatch, is_so in found if is_so)
+    said = tuple(mismatch for mismatch, is_so in found if is_so)
+    return (*said, Mismatch.SWAPPED) if said and Mismatch.SWAPPED in before else said
 
 
 def effect_of(
@@ -146,6 +155,12 @@ def effect_of(
 def is_searchable(items: FiveItems) -> bool:
     """Whether all five items are there; with fewer nobody may be found (1.3 #2 and #3)."""
     return bool(items.name and items.name_kana and items.address) and items.sex is not Sex.UNSET
+
+
+def can_be_searched(covers: Sequence[Coverage]) -> bool:
+    """Whether an enrollee of these covers may be looked for: one holds, and all items are there."""
+    is_alive = any(cover.state is not CoverState.CANCELLED for cover in covers)
+    return is_alive and is_searchable(five_items_of(covers))
 
 
 def may_be_swapped(one: FiveItems, other: FiveItems, mismatches: Collection[str]) -> bool:

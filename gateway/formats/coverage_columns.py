@@ -23,6 +23,7 @@ from gateway.domain.coverage import (
     LossReason,
     Relationship,
     Sex,
+    UncollectedReason,
 )
 from gateway.domain.errors import InvalidInput
 from gateway.domain.identifiers import InstitutionCode
@@ -254,6 +255,13 @@ COLUMNS: Final = {
         _fact("certificate_last_valid_date", "資格確認書有効終了年月日", _DAY),
         _fact("certificate_collected_date", "資格確認書回収年月日", _DAY),
         _fact("documents_seen", "確認書類", _DOCUMENTS),
+        Column(
+            "uncollected_reason",
+            "回収不能事由",
+            _code(UncollectedReason),
+            _CHANGE | _CORRECT,
+            item="uncollected_reason",
+        ),
         Column("effective_date", "異動年月日", _DAY, _CHANGE),
         Column("employer_code", "事業所コード", _EMPLOYER, _FILED),
         Column("filed_date", "届出年月日", _DAY, _FILED),

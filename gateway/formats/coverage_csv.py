@@ -43,15 +43,30 @@ from gateway.formats.coverage_columns import CLEAR, COLUMNS, REQUIRED_COLUMNS, A
 
 _DEFAULTS: Final = {field.name: field.default for field in msgspec.structs.fields(Coverage)}
 _CLEARABLE_BY: Final = (Action.CHANGE, Action.CORRECT)
+_ALLOWED: Final = {
+    action: frozenset(c.name for c in COLUMNS.values() if action in c.allowed) for action in Action
+}
+_REQUIRED: Final = {
+    action: frozenset(c.name for c in COLUMNS.values() if action in c.required) for action in Action
+}
+_ITEMS: Final = {column.name: column.item for column in COLUMNS.values() if column.item}
+_PARSERS: Final = {column.name: column.kind.parse for column in COLUMNS.values()}
+_PARTS: Final = frozenset(
+    name
+    for name in COLUMNS
+    if name.startswith(("elderly_", "limit_", "disease_", "ticket_", "card_first_", "card_last_"))
+)
+"""Columns that are part of something larger."""
 _MOVED: Final = ("new_symbol", "new_number", "new_branch")
 _NEVER_CLEARED: Final = frozenset({"acquisition_date", "new_acquisition_date", "effective_date"})
 _FILED: Final = frozenset({"employer_code", "filed_date", "received_date"})
 
 
 class Header(NamedTuple):
-    """The columns a file has, in its order."""
+    """The columns a file has, in its order, and where each of them stands, in that of the docs."""
 
     columns: tuple[str, ...]
+    where: tuple[tuple[str, int], ...]
 
 
 def decode_header(line: str) -> Header:
@@ -62,22 +77,25 @@ def decode_header(line: str) -> Header:
         InvalidInput: `HEADER_WRONG`; the field is a missing or a repeated column. A name we do
             not know is not repeated back, for it may be somebody's data.
     """
-    columns = tuple(cell.strip() for cell in _cells(line) or ())
+    columns = tuple(cell.strip() for cell in cells_of(line) or ())
     if not set(columns) <= set(COLUMNS):
         raise InvalidInput("HEADER_WRONG")
     for name in COLUMNS:
         if columns.count(name) > 1 or (name in REQUIRED_COLUMNS and name not in columns):
             raise InvalidInput("HEADER_WRONG", name)
-    return Header(columns)
+    return Header(
+        columns, tuple((name, columns.index(name)) for name in COLUMNS if name in columns)
+    )
 
 
 def decode_line(header: Header, line_number: int, line: str) -> Change | LineError:
     """Read one line of cells; `line` comes without its line end."""
-    cells = _cells(line)
+    cells = cells_of(line)
     if cells is None or len(cells) != len(header.columns):
         return LineError(line_number, "", "COLUMN_COUNT_WRONG")
+    said = {name: cell for name, index in header.where if (cell := cells[index].strip())}
     try:
-        return decode_cells(dict(zip(header.columns, cells, strict=True)))
+        return _decoded(said)
     except Refusal as refusal:
         return LineError(line_number, refusal.field, refusal.reason)
 
@@ -95,19 +113,29 @@ def decode_cells(cells: Mapping[str, str]) -> Change:
     """
     if not set(cells) <= set(COLUMNS):
         raise InvalidInput("HEADER_WRONG")
-    said = {name: cell for name in COLUMNS if (cell := cells.get(name, "").strip())}
+    return _decoded({name: cell for name in COLUMNS if (cell := cells.get(name, "").strip())})
+
+
+def _decoded(said: Mapping[str, str]) -> Change:
+    """Read the cells that say something, in the order of the docs."""
     if "action" not in said:
         raise InvalidInput("FIELD_REQUIRED", "action")
     if said["action"] not in Action.__members__:
         raise InvalidInput("ACTION_UNKNOWN", "action")
-    action = Action(said["action"])
+    action = Action.__members__[said["action"]]
+    if not (said.keys() <= _ALLOWED[action] and _REQUIRED[action] <= said.keys()):
+        _refuse_cells(action, said)
+    return _change(action, _Line(action, said))
+
+
+def _refuse_cells(action: Action, said: Mapping[str, str]) -> None:
+    """Say what the first cell is that should not be filled, or should be."""
     for column in COLUMNS.values():
         if column.name in said:
             if action not in column.allowed:
                 raise InvalidInput("CELL_NOT_TAKEN", column.name)
         elif action in column.required:
             raise InvalidInput("FIELD_REQUIRED", column.name)
-    return _change(action, _Line(action, said))
 
 
 def _change(action: Action, line: _Line) -> Change:
@@ -173,12 +201,15 @@ class _Line:
 
     def value(self, name: str) -> Any:
         """The value of a cell; None if it is empty or cleared."""
-        if name not in self.said or self.is_cleared(name):
+        cell = self.said.get(name)
+        if cell is None:
             return None
-        if self.said[name] == CLEAR:
+        if cell == CLEAR:
+            if self.is_cleared(name):
+                return None
             raise InvalidInput("FORMAT_WRONG", name)
         try:
-            return COLUMNS[name].kind.parse(self.said[name])
+            return _PARSERS[name](cell)
         except Refusal as refusal:
             raise refusal.within(name) from None
 
@@ -213,14 +244,23 @@ class _Line:
 
 def _items(line: _Line) -> dict[str, Any]:
     items: dict[str, Any] = {}
-    for name in line.said:
-        item = COLUMNS[name].item
-        if item and not line.is_cleared(name):
+    for name, cell in line.said.items():
+        item = _ITEMS.get(name)
+        if item is None:
+            continue
+        if cell != CLEAR or not line.is_cleared(name):
             items[item] = line.value(name)
-        elif item and _DEFAULTS[item] is msgspec.NODEFAULT:
+        elif _DEFAULTS[item] is msgspec.NODEFAULT:
             raise InvalidInput("FIELD_REQUIRED", name)
-        elif item and item != "loss_reason":
+        elif item != "loss_reason":
             items[item] = _DEFAULTS[item]
+    if not _PARTS.isdisjoint(line.said):
+        _add_parts(line, items)
+    return items
+
+
+def _add_parts(line: _Line, items: dict[str, Any]) -> None:
+    """Put together the items that are spelled in several cells."""
     if line.is_cleared("card_first_valid_date"):
         items["card_validity"] = None
     elif "card_first_valid_date" in line.said or "card_last_valid_date" in line.said:
@@ -233,7 +273,6 @@ def _items(line: _Line) -> dict[str, Any]:
     ):
         if line.has_any(prefix):
             items[item] = (certificate(line),)
-    return items
 
 
 def _filing(line: _Line) -> Filing | None:
@@ -311,7 +350,7 @@ def _moved(line: _Line) -> dict[str, Any]:
         raise refusal.within(f"new_{refusal.field}") from None
 
 
-def _cells(line: str) -> list[str] | None:
+def cells_of(line: str) -> list[str] | None:
     """Split a line at its separators (RFC 4180); None if its quotes do not match."""
     try:
         return next(csv.reader([line], strict=True), [])

@@ -1,23 +1,23 @@
 """
-The coverage file as bytes: its lines read from any place on, and the result file sent back.
+The coverage file as bytes: its lines read from any place on.
 
 It is read line by line, in UTF-8 or cp932, and no bytes make it raise: a bad line is a
-`LineError`. docs/coverage-file.md describes both files.
+`LineError`. docs/coverage-file.md describes it.
 """
 
 from __future__ import annotations
 
 import codecs
 from collections import deque
-from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import Final
 
 from gateway.domain.changes import Change
-from gateway.domain.coverage_lines import DecodedLine, LineError
+from gateway.domain.coverage_lines import DecodedLine, LineError, RawLine
 from gateway.domain.errors import Refusal
-from gateway.domain.reasons import REASONS
-from gateway.formats.coverage_csv import Header, csv_row, decode_header, decode_line
-from gateway.formats.lines import LineSplitter, RawLine
+from gateway.domain.line_order import Place
+from gateway.formats.coverage_csv import Header, cells_of, decode_header, decode_line
+from gateway.formats.coverage_place import Places
+from gateway.formats.lines import LineSplitter
 
 UTF_8: Final = "utf-8"
 CP932: Final = "cp932"
@@ -41,6 +41,7 @@ class CoverageReader:
         self._splitter = LineSplitter(line_bytes_max)
         self._lines: deque[RawLine] = deque()
         self._header: Header | None = None
+        self._places: Places | None = None
         self.encoding = ""
         self.header_error: LineError | None = None
         self.is_ended = False
@@ -71,18 +72,25 @@ class CoverageReader:
         if not self.is_header_read:
             self.header_error = LineError(1, "", "HEADER_WRONG")
 
-    def resume(self, encoding: str, offset: int, lines_read: int) -> None:
-        """Go on after the header and so many lines, at an offset; forgets what was fed there."""
-        assert self._header is not None
-        self.encoding = encoding
-        self.is_ended = False
-        self._lines.clear()
-        self._splitter = LineSplitter(self._line_bytes_max, offset, lines_read + 2)
-
     def take(self, lines_max: int) -> list[DecodedLine]:
         """Give up to so many lines."""
+        return [self.decoded(line) for line in self.take_raw(lines_max)]
+
+    def take_raw(self, lines_max: int) -> list[RawLine]:
+        """Give up to so many lines as they came; `decoded` reads them, in any order."""
         count = min(lines_max, len(self._lines))
-        return [self._decoded(self._lines.popleft()) for _ in range(count)]
+        return [self._lines.popleft() for _ in range(count)]
+
+    def place(self, line: RawLine) -> Place | None:
+        """
+        Give what the order of effects needs of a line; None if it cannot be read or is empty.
+
+        Asked of every line in turn, this also settles the encoding.
+        """
+        assert self._places is not None
+        text = self._text(line)
+        cells = cells_of(text) if text else None
+        return None if cells is None else self._places.of(cells)
 
     def _add(self, lines: list[RawLine]) -> None:
         if lines and not self.is_header_read:
@@ -96,12 +104,14 @@ class CoverageReader:
             body = body.removeprefix(codecs.BOM_UTF8)
         try:
             self._header = decode_header(body.decode("ascii"))
+            self._places = Places(self._header.columns)
         except UnicodeDecodeError:
             self.header_error = LineError(1, "", "HEADER_WRONG")
         except Refusal as refusal:
             self.header_error = LineError(1, refusal.field, refusal.reason)
 
-    def _decoded(self, line: RawLine) -> DecodedLine:
+    def decoded(self, line: RawLine) -> DecodedLine:
+        """Read a line of this file."""
         return DecodedLine(line.line_number, line.next_offset, self._said(line))
 
     def _said(self, line: RawLine) -> Change | LineError | None:
@@ -110,16 +120,23 @@ class CoverageReader:
             return LineError(line.line_number, "", "LINE_TOO_LONG")
         if not line.body:
             return None
-        if not self.encoding and not line.body.isascii():
-            self.encoding = _encoding_of(line.body)
-        try:
-            text = line.body.decode(self.encoding or "ascii")
-        except UnicodeDecodeError:
+        text = self._text(line)
+        if text is None:
             return LineError(line.line_number, "", "ENCODING_WRONG")
         return decode_line(self._header, line.line_number, text)
 
+    def _text(self, line: RawLine) -> str | None:
+        """The text of a line; None if it has none in the file's encoding."""
+        body = line.body or b""
+        if not self.encoding and not body.isascii():
+            self.encoding = encoding_of(body)
+        try:
+            return body.decode(self.encoding or "ascii")
+        except UnicodeDecodeError:
+            return None
 
-def _encoding_of(body: bytes) -> str:
+
+def encoding_of(body: bytes) -> str:
     """Tell the encoding of a line that is not ASCII; empty if it is neither."""
     texts = {}
     for encoding in (UTF_8, CP932):
@@ -130,36 +147,3 @@ def _encoding_of(body: bytes) -> str:
     if UTF_8 in texts and max(texts[UTF_8]) >= _SURELY_JAPANESE:
         return UTF_8
     return CP932 if CP932 in texts else UTF_8 if UTF_8 in texts else ""
-
-
-class RefusedLike(Protocol):
-    """A refused line, as the store or the wire gives it."""
-
-    @property
-    def line_number(self) -> int:
-        """The header is 1."""
-
-    @property
-    def column(self) -> str:
-        """Empty if the line as a whole is meant."""
-
-    @property
-    def reason(self) -> str:
-        """A key of `gateway.domain.reasons`."""
-
-
-REPORT_COLUMNS: Final = ("line_number", "column", "reason", "advice_ja", "advice_en")
-
-
-def encode_report(refused_lines: Iterable[RefusedLike], encoding: str) -> bytes:
-    """
-    Spell the result file: a header and one row for each refused line, in the sender's encoding.
-
-    `encoding` is `utf-8`, `cp932`, or empty for a file that was ASCII, which is answered in UTF-8.
-    """
-    rows = [
-        (str(line.line_number), line.column, line.reason, advice.ja, advice.en)
-        for line in refused_lines
-        for advice in (REASONS[line.reason],)
-    ]
-    return "".join(csv_row(row) for row in (REPORT_COLUMNS, *rows)).encode(encoding or UTF_8)

@@ -8,20 +8,7 @@ UTF-8 and cp932 the byte LF is never part of another character.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class RawLine(NamedTuple):
-    """
-    A line as it came, without its line end; `body` None is one that was too long to keep.
-
-    `line_number` counts from 1, `offset` and `next_offset` are places in the file in bytes.
-    """
-
-    line_number: int
-    offset: int
-    next_offset: int
-    body: bytes | None
+from gateway.domain.coverage_lines import RawLine
 
 
 class LineSplitter:

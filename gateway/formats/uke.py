@@ -13,9 +13,10 @@ from dataclasses import astuple, dataclass
 from itertools import islice
 from typing import Final
 
+from gateway.domain.coverage_lines import RawLine
 from gateway.domain.errors import Refusal
 from gateway.domain.identifiers import InstitutionCode
-from gateway.formats.lines import LineSplitter, RawLine
+from gateway.formats.lines import LineSplitter
 from gateway.formats.uke_claim import (
     INSURANCE,
     SN_CODE,

@@ -7,9 +7,11 @@ secret keys are derived for each use, so one secret never serves two algorithms.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -63,14 +65,34 @@ def load_keyring(path: Path, *, may_make: bool) -> Keyring:
 
 def rotate(path: Path) -> None:
     """Put a fresh secret first in a key file; the others stay, to read what they wrote."""
-    secrets = load_keyring(path, may_make=False).secrets
-    fresh = _fresh(str(1 + max(int(secret.key_id) for secret in secrets)))
-    _write(path, Keyring((fresh, *secrets)))
+    with _alone(path):
+        secrets = load_keyring(path, may_make=False).secrets
+        fresh = _fresh(str(1 + max(int(secret.key_id) for secret in secrets)))
+        _write(path, Keyring((fresh, *secrets)))
 
 
-def retire(path: Path) -> None:
-    """Leave only the current secret in a key file: what older ones wrote can be read no more."""
-    _write(path, Keyring(load_keyring(path, may_make=False).secrets[:1]))
+def retire(path: Path, key_id: str) -> None:
+    """
+    Drop the secrets older than a key from a key file: what they wrote can be read no more.
+
+    The key, and any put in front of it meanwhile, stay; nothing changes if it is not there.
+    """
+    with _alone(path):
+        secrets = load_keyring(path, may_make=False).secrets
+        names = [secret.key_id for secret in secrets]
+        if key_id in names:
+            _write(path, Keyring(secrets[: names.index(key_id) + 1]))
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other changes of the key files beside this one out; a reader is not held up."""
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
 
 
 def say_in_use(path: Path, key_ids: Mapping[str, str]) -> None:
@@ -88,11 +110,11 @@ class KeyFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stamp = _stamp(path)
+        self._stamp: tuple[int, int] | None = None
 
     def fresh(self) -> Keyring | None:
         """
-        Give the keyring if the file was replaced since it was last given.
+        Give the keyring the first time, and if the file was replaced since it was last given.
 
         Raises:
             OSError, msgspec.MsgspecError: It cannot be read; it is tried again the next time.

@@ -8,7 +8,7 @@ them; of the projections and lookup rows it is handed it keeps only a person's v
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 from gateway.domain.access import AccessRecord, record_id
@@ -37,6 +37,7 @@ from gateway.store.port import (
     UploadKey,
     UploadState,
 )
+from gateway.store.port_scratch import ScratchPerson
 from gateway.store.records import ImpossibleBatch
 
 _END_OF_TIME = Instant(2**63 - 1)
@@ -145,6 +146,8 @@ class MemoryStore(MemoryNumbers, MemoryChanges, MemoryLists):
             self._person_cards[card.person_key, card.card_key] = batch.recorded_time
         if batch.upload is not None:
             self._uploads[batch.upload.upload_key] = batch.upload
+            if batch.is_upload_begun_anew:
+                self._refused.pop(batch.upload.upload_key, None)
             self._refused.setdefault(batch.upload.upload_key, set()).update(
                 (line.line_number, line.column, line.reason) for line in batch.refused_lines
             )
@@ -201,10 +204,12 @@ class MemoryStore(MemoryNumbers, MemoryChanges, MemoryLists):
             key=lambda upload: (upload.received_time, upload.upload_key),
         )
 
-    async def refused_lines(self, upload_key: UploadKey, lines_max: int) -> Sequence[RefusedLine]:
+    async def refused_lines(
+        self, upload_key: UploadKey, lines_max: int, after: RefusedLine | None = None
+    ) -> Sequence[RefusedLine]:
         """See `Writing`."""
-        lines = sorted(self._refused.get(upload_key, set()))
-        return [RefusedLine(*line) for line in lines[:lines_max]]
+        lines = sorted(RefusedLine(*line) for line in self._refused.get(upload_key, set()))
+        return [line for line in lines if after is None or line > after][:lines_max]
 
     def _require_possible(self, batch: Batch) -> None:
         last = {(key, cover.cover_no): cover.version_no for key, cover in self._versions}
@@ -308,6 +313,61 @@ class MemorySpool:
     async def uploads(self, uploads_max: int) -> Sequence[UploadKey]:
         """See `Spool`."""
         return list(self._files)[:uploads_max]
+
+    def runs(self) -> MemoryRuns:
+        """See `Spool`."""
+        return MemoryRuns()
+
+
+class MemoryRuns:
+    """`Runs` in a list."""
+
+    def __init__(self) -> None:
+        self._records: list[bytes] = []
+
+    async def put(self, records: Sequence[bytes]) -> None:
+        """See `Runs`."""
+        self._records += records
+
+    async def take(self, records_max: int) -> Sequence[bytes]:
+        """See `Runs`."""
+        self._records.sort()
+        taken, self._records = self._records[:records_max], self._records[records_max:]
+        return taken
+
+    async def close(self) -> None:
+        """See `Runs`."""
+
+
+class MemoryScratch:
+    """A `Scratch` of dictionaries."""
+
+    def __init__(self) -> None:
+        self._people: dict[PersonKey, ScratchPerson] = {}
+        self._places: set[tuple[LookupKey, PersonKey]] = set()
+
+    async def begin(self) -> None:
+        """See `Scratch`."""
+        await self.end()
+
+    async def load(
+        self, keys: Collection[LookupKey], people: Collection[PersonKey]
+    ) -> Mapping[PersonKey, ScratchPerson]:
+        """See `Scratch`."""
+        wanted = set(people) | {one for key, one in self._places if key in keys}
+        return {key: one for key, one in self._people.items() if key in wanted}
+
+    async def keep(
+        self, people: Sequence[ScratchPerson], places: Sequence[tuple[LookupKey, PersonKey]]
+    ) -> None:
+        """See `Scratch`."""
+        self._people.update((one.person_key, one) for one in people)
+        self._places.update(places)
+
+    async def end(self) -> None:
+        """See `Scratch`."""
+        self._people.clear()
+        self._places.clear()
 
 
 class MemoryAccesses:

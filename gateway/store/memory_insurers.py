@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date
 
+from gateway.domain.collection import CollectionState
 from gateway.domain.coverage import Coverage
 from gateway.domain.errors import TooMuch
 from gateway.domain.explanation import Facts, LinkFact, VersionFact
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
 from gateway.domain.inquiry import Inquiry, InquiryId
 from gateway.domain.period import Instant
-from gateway.store.port import Batch, NewLink, Upload, UploadKey
-from gateway.store.port_insurers import OverlapRow
+from gateway.store.port import Batch, CollectionRow, NewLink, Upload, UploadKey
+from gateway.store.port_insurers import CollectionPlace, OverlapRow
 
 _END_OF_TIME = Instant(2**63 - 1)
 
@@ -29,6 +30,7 @@ class MemoryLists:
         self._origins: dict[tuple[EnrolleeKey, int, int], tuple[UploadKey, int]] = {}
         self._overlaps: dict[tuple[InsurerNumber, PersonKey], Instant] = {}
         self._inquiries: dict[InquiryId, Inquiry] = {}
+        self._collections: dict[tuple[InsurerNumber, EnrolleeKey, int], CollectionRow] = {}
 
     def _take_lists(self, batch: Batch) -> None:
         for version in batch.versions:
@@ -41,6 +43,10 @@ class MemoryLists:
                 self._overlaps.setdefault(key, batch.recorded_time)
             else:
                 self._overlaps.pop(key, None)
+        for row in batch.collections:
+            self._collections.pop((row.insurer_number, row.enrollee_key, row.cover_no), None)
+            if row.state is not None and row.loss_date is not None:
+                self._collections[row.insurer_number, row.enrollee_key, row.cover_no] = row
         self._inquiries |= {one.inquiry_id: one for one in batch.inquiries}
 
     async def overlapping(
@@ -53,6 +59,21 @@ class MemoryLists:
             if of == insurer and person_key > after
         ]
         return rows[:people_max]
+
+    async def collections(
+        self,
+        insurer: InsurerNumber,
+        state: CollectionState,
+        after: CollectionPlace,
+        covers_max: int,
+    ) -> Sequence[CollectionPlace]:
+        """See `Lists`."""
+        found = [
+            (row.loss_date, row.enrollee_key, row.cover_no)
+            for row in self._collections.values()
+            if row.insurer_number == insurer and row.state is state and row.loss_date is not None
+        ]
+        return sorted(place for place in found if place > after)[:covers_max]
 
     async def inquiry(self, inquiry_id: InquiryId) -> Inquiry | None:
         """See `Lists`."""
@@ -95,6 +116,19 @@ class MemoryLists:
         people = {link.person_key for link in links if link.enrollee_key in asked}
         if len(people) > people_max:
             raise TooMuch("TOO_MANY_MATCHES")
+        return self._facts_of_people(people, moment, versions_max)
+
+    async def facts_of_person(
+        self, person_key: PersonKey, versions_max: int, enrollees_max: int
+    ) -> Facts:
+        """See `Explaining`."""
+        found = self._facts_of_people({person_key}, _END_OF_TIME, versions_max)
+        if len({link.enrollee_key for link in found.links}) > enrollees_max:
+            raise TooMuch("TOO_MANY_MATCHES")
+        return found
+
+    def _facts_of_people(self, people: set[PersonKey], moment: Instant, versions_max: int) -> Facts:
+        links = self._links_known(moment)
         enrollees = {link.enrollee_key for link in links if link.person_key in people}
         versions = self._versions_known(enrollees, moment)
         older = [one for one in versions if one.superseded_time is not None]

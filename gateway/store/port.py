@@ -16,12 +16,14 @@ from enum import IntEnum
 from typing import NewType, Protocol
 
 from gateway.domain.card import CardKey
+from gateway.domain.collection import CollectionState
 from gateway.domain.compact import CompactHistory
 from gateway.domain.coverage import Coverage, Enrolment, History
 from gateway.domain.feed import EnrolleeChange
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
 from gateway.domain.inquiry import Inquiry
 from gateway.domain.lag import Case
+from gateway.domain.line_order import AS_THEY_STAND
 from gateway.domain.overlap import OverlapState
 from gateway.domain.period import Instant
 
@@ -193,8 +195,9 @@ class Upload:
     """
     An upload, or a single change (then without a spool file), and how far it is applied.
 
-    `lines_read` and `bytes_done` tell where applying continues after a restart: the header and
-    `lines_read` lines are done, and `bytes_done` is the offset of the next line.
+    `lines_read` tells where applying continues after a restart: so many lines of the file's order
+    are done, and `bytes_done` bytes with them. `line_order` names the order, as
+    `gateway.domain.line_order` does; it stays as it was when the file was received.
     """
 
     upload_key: UploadKey
@@ -214,15 +217,35 @@ class Upload:
     lines_refused: int = 0
     number_person: PersonKey | None = None
     """Whose My Number a single change brought, so that the same change is known again."""
+    lines_total: int | None = None
+    """Lines of the file, the header not counted; None if they were not counted."""
+    line_order: int = AS_THEY_STAND
+    is_dry_run: bool = False
+    """Whether the file is only worked out, and changes nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class RefusedLine:
     """A line that was refused: `line_number` counts the header as 1; `column` may be empty."""
 
     line_number: int
     column: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRow:
+    """
+    That a cover that was lost is listed with its papers, by state and loss date.
+
+    `state` None: it is not, or no longer.
+    """
+
+    insurer_number: InsurerNumber
+    enrollee_key: EnrolleeKey
+    cover_no: int
+    state: CollectionState | None
+    loss_date: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +274,8 @@ class Batch:
     """Inserted or replaced by its key."""
     refused_lines: list[RefusedLine] = field(default_factory=list)
     """Of `upload`."""
+    is_upload_begun_anew: bool = False
+    """Whether the lines of `upload` that were refused before are forgotten first."""
     checks: list[NumberCheck] = field(default_factory=list)
     """Inserted or replaced by enrollee and received time; in order."""
     cards: list[NewCard] = field(default_factory=list)
@@ -260,12 +285,14 @@ class Batch:
     """What is known of people with several insurers; a state that was known is not written anew."""
     inquiries: list[Inquiry] = field(default_factory=list)
     """Inserted or replaced by their ids."""
+    collections: list[CollectionRow] = field(default_factory=list)
+    """Which covers are listed with their papers; replaced or, without a state, removed."""
     changes: list[EnrolleeChange] = field(default_factory=list)
     """Each changed enrollee once; numbered on in its insurer's stream, see `port_feed`."""
 
 
-class Writing(Reading, Protocol):
-    """What the one writer needs."""
+class Loading(Protocol):
+    """What working changes out needs."""
 
     async def load(
         self,
@@ -275,6 +302,13 @@ class Writing(Reading, Protocol):
     ) -> Loaded:
         """Give what changes under these keys, or of these people or enrollees, concern."""
 
+    async def last_recorded_time(self) -> Instant:
+        """The latest `recorded_time` ever committed, 0 for an empty store."""
+
+
+class Writing(Reading, Loading, Protocol):
+    """What the one writer needs."""
+
     async def commit(self, batch: Batch) -> None:
         """
         Write a batch durably. When this returns, a power cut does not lose it.
@@ -282,9 +316,6 @@ class Writing(Reading, Protocol):
         Raises:
             Unavailable: `STORE_UNAVAILABLE`; then nothing was written.
         """
-
-    async def last_recorded_time(self) -> Instant:
-        """The latest `recorded_time` ever committed, 0 for an empty store."""
 
     async def forerunners_of(self, person_key: PersonKey, people_max: int) -> Sequence[PersonKey]:
         """
@@ -310,5 +341,14 @@ class Writing(Reading, Protocol):
     async def unapplied_uploads(self) -> Sequence[Upload]:
         """Give the uploads that are received and not applied, oldest first."""
 
-    async def refused_lines(self, upload_key: UploadKey, lines_max: int) -> Sequence[RefusedLine]:
-        """Give the refused lines of an upload by line number, at most `lines_max`."""
+    async def refused_lines(
+        self, upload_key: UploadKey, lines_max: int, after: RefusedLine | None = None
+    ) -> Sequence[RefusedLine]:
+        """
+        Give the refused lines of an upload by line number, column and reason.
+
+        Args:
+            lines_max: At most so many.
+
+            after: Give those that come after this one only.
+        """

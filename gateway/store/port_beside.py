@@ -76,6 +76,28 @@ class Accesses(Protocol):
         """
 
 
+class Runs(Protocol):
+    """
+    Sorts records that may not fit into memory; holds a bounded number of them.
+
+    Nothing of it outlives the process, and nothing of it can be read from a disk.
+    """
+
+    async def put(self, records: Sequence[bytes]) -> None:
+        """
+        Take records in any order, none after the first `take`.
+
+        Raises:
+            Unavailable: `STORE_UNAVAILABLE`; then nothing more can be had of it but `close`.
+        """
+
+    async def take(self, records_max: int) -> Sequence[bytes]:
+        """Give the next records in order of their bytes; none at the end. Raises as `put`."""
+
+    async def close(self) -> None:
+        """Forget what is left."""
+
+
 class Spool(Protocol):
     """
     Keeps the bytes of uploads until they are applied, encrypted, because files hold My Numbers.
@@ -107,3 +129,6 @@ class Spool(Protocol):
 
     async def uploads(self, uploads_max: int) -> Sequence[UploadKey]:
         """Give uploads that have bytes here, at most so many, in no order."""
+
+    def runs(self) -> Runs:
+        """Begin to sort what was read from here."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
+from gateway.domain.collection import CollectionState
 from gateway.domain.explanation import Facts
-from gateway.domain.identifiers import InsurerNumber, LookupKey, PersonKey
+from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
 from gateway.domain.inquiry import Inquiry, InquiryId
 from gateway.domain.period import Instant
 from gateway.store.port import Writing
@@ -38,6 +39,17 @@ class Explaining(Protocol):
             Unavailable: `STORE_UNAVAILABLE`.
         """
 
+    async def facts_of_person(
+        self, person_key: PersonKey, versions_max: int, enrollees_max: int
+    ) -> Facts:
+        """
+        Give what was learned of one person, as `facts_of` does.
+
+        Raises:
+            TooMuch: `TOO_MANY_MATCHES` for more enrollees than `enrollees_max`.
+            Unavailable: `STORE_UNAVAILABLE`.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class OverlapRow:
@@ -47,6 +59,10 @@ class OverlapRow:
     recorded_time: Instant
 
 
+CollectionPlace = tuple[date, EnrolleeKey, int]
+"""Where a cover stands in a list: loss date, enrollee and cover number."""
+
+
 class Lists(Writing, Protocol):
     """The one writer's lists for insurers."""
 
@@ -54,6 +70,20 @@ class Lists(Writing, Protocol):
         self, insurer: InsurerNumber, after: PersonKey, people_max: int
     ) -> Sequence[OverlapRow]:
         """Give people of an insurer with an overlap, by person key, those after a key only."""
+
+    async def collections(
+        self,
+        insurer: InsurerNumber,
+        state: CollectionState,
+        after: CollectionPlace,
+        covers_max: int,
+    ) -> Sequence[CollectionPlace]:
+        """
+        Give the places of an insurer's listed covers in a state, those lost first in front.
+
+        Args:
+            after: Place of the last one given before; give those that come after it.
+        """
 
     async def inquiry(self, inquiry_id: InquiryId) -> Inquiry | None:
         """Give an inquiry, or None."""

@@ -174,6 +174,7 @@ UPLOADS: Final = Table(
     _count("lines_unchanged"),
     _count("lines_refused"),
     Column("number_person", LargeBinary),
+    Column("line_order", Integer, nullable=False, server_default=text("0")),
     Column("lines_total", Integer),
     Column("is_dry_run", Integer, nullable=False, server_default=text("0")),
     Index("uploads_received", "received_time", sqlite_where=text("state = 2")),
@@ -250,7 +251,16 @@ COLLECTIONS: Final = Table(
     _text("insurer_number", is_primary=True),
     _key("enrollee_key"),
     _count("cover_no", is_primary=True),
+    _count("state"),
     _text("loss_date"),
+    Index(
+        "collections_by_state",
+        "insurer_number",
+        "state",
+        "loss_date",
+        "enrollee_key",
+        "cover_no",
+    ),
     sqlite_with_rowid=False,
 )
 

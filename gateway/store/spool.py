@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from gateway.domain.errors import InvalidInput, Unavailable
 from gateway.store.keyring import KeyFile, Secret, load_keyring, sync_directory
 from gateway.store.port import UploadKey
+from gateway.store.sorted_runs import SORT_BYTES_MAX, FileRuns
 
 FRAME: Final = struct.Struct(">IQ12s")
 """Length of the ciphertext with its tag, offset of the first plain byte, nonce."""
@@ -227,9 +228,14 @@ class FileSpool:
     A disk that does not take or give bytes is `Unavailable`, `STORE_UNAVAILABLE`.
     """
 
-    def __init__(self, directory: Path, key_file: Path) -> None:
+    def __init__(
+        self, directory: Path, key_file: Path, sort_bytes_max: int = SORT_BYTES_MAX
+    ) -> None:
         """
         Open a spool; make the directory and its keys if there are none.
+
+        Args:
+            sort_bytes_max: What `runs` hold in memory.
 
         Raises:
             PermissionError: The key file is open to others.
@@ -237,6 +243,7 @@ class FileSpool:
         """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory = directory
+        self._sort_bytes_max = sort_bytes_max
         secrets = load_keyring(key_file, may_make=not any(directory.iterdir())).secrets
         self._key_file = KeyFile(key_file)
         self._key_id = secrets[0].key_id
@@ -306,6 +313,10 @@ class FileSpool:
             return [UploadKey(bytes.fromhex(path.stem)) for path in found]
 
         return await self._run(listed)
+
+    def runs(self) -> FileRuns:
+        """See `Spool`."""
+        return FileRuns(self._directory, self._sort_bytes_max)
 
     async def refresh(self) -> str:
         """See `SqliteVault.refresh`."""

@@ -42,7 +42,7 @@ ENROLLEES_UNDER: Final = """
 SELECT enrollee_key FROM lookups WHERE lookup_key = ? AND birth_date = ? LIMIT ?
 """
 
-PEOPLE_UNDER: Final = "SELECT DISTINCT person_key FROM lookups WHERE lookup_key = ?"
+PEOPLE_UNDER: Final = "SELECT person_key FROM lookups WHERE lookup_key = ?"
 
 PEOPLE_OF_ENROLLEE: Final = "SELECT person_key FROM enrollee_people WHERE enrollee_key = ?"
 
@@ -169,18 +169,21 @@ DO UPDATE SET
 
 _UPLOAD_COLUMNS: Final = """
 upload_key, insurer_number, request_id, state, size_bytes, digest, received_time, applied_time,
-encoding, bytes_done, lines_read, lines_applied, lines_unchanged, lines_refused, number_person
+encoding, bytes_done, lines_read, lines_applied, lines_unchanged, lines_refused, number_person,
+lines_total, line_order, is_dry_run
 """
 
 PUT_UPLOAD: Final = f"""
-INSERT INTO uploads ({_UPLOAD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO uploads ({_UPLOAD_COLUMNS})
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (upload_key) DO UPDATE SET
     state = excluded.state, size_bytes = excluded.size_bytes, digest = excluded.digest,
     received_time = excluded.received_time, applied_time = excluded.applied_time,
     encoding = excluded.encoding, bytes_done = excluded.bytes_done,
     lines_read = excluded.lines_read, lines_applied = excluded.lines_applied,
     lines_unchanged = excluded.lines_unchanged, lines_refused = excluded.lines_refused,
-    number_person = excluded.number_person
+    number_person = excluded.number_person, lines_total = excluded.lines_total,
+    is_dry_run = excluded.is_dry_run
 """  # noqa: S608  only our own column names
 
 UPLOAD: Final = f"SELECT {_UPLOAD_COLUMNS} FROM uploads WHERE upload_key = ?"  # noqa: S608  same
@@ -189,15 +192,7 @@ UNAPPLIED_UPLOADS: Final = (
     f"SELECT {_UPLOAD_COLUMNS} FROM uploads WHERE state = 2 ORDER BY received_time, upload_key"  # noqa: S608  same
 )
 
-ADD_REFUSED_LINE: Final = """
-INSERT INTO refused_lines (upload_key, line_number, column_name, reason) VALUES (?, ?, ?, ?)
-ON CONFLICT DO NOTHING
-"""
-
-REFUSED_LINES: Final = """
-SELECT line_number, column_name, reason FROM refused_lines WHERE upload_key = ?
-ORDER BY line_number, column_name, reason LIMIT ?
-"""
+MOVE_LOG: Final = "PRAGMA wal_checkpoint(PASSIVE)"
 
 LAST_RECORDED: Final = "SELECT last_recorded_time FROM meta WHERE meta_id = 1"
 
@@ -338,12 +333,16 @@ def upload_row(upload: Upload) -> Row:
         upload.lines_unchanged,
         upload.lines_refused,
         upload.number_person,
+        upload.lines_total,
+        upload.line_order,
+        upload.is_dry_run,
     )
 
 
 def upload_of(row: Row) -> Upload:
     """The upload of a row of `UPLOAD`."""
-    upload_key, insurer_number, request_id, state, *rest = row
+    upload_key, insurer_number, request_id, state, *rest, is_dry_run = row
+    rest.append(bool(is_dry_run))
     return Upload(upload_key, InsurerNumber(insurer_number), request_id, UploadState(state), *rest)
 
 

@@ -23,6 +23,23 @@ SELECT person_key, recorded_time FROM overlaps WHERE insurer_number = ? AND pers
 ORDER BY person_key LIMIT ?
 """
 
+PUT_COLLECTION: Final = """
+INSERT INTO collections (insurer_number, enrollee_key, cover_no, state, loss_date)
+VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (insurer_number, enrollee_key, cover_no)
+DO UPDATE SET state = excluded.state, loss_date = excluded.loss_date
+"""
+
+REMOVE_COLLECTION: Final = """
+DELETE FROM collections WHERE insurer_number = ? AND enrollee_key = ? AND cover_no = ?
+"""
+
+COLLECTIONS: Final = """
+SELECT loss_date, enrollee_key, cover_no FROM collections
+WHERE insurer_number = ? AND state = ? AND (loss_date, enrollee_key, cover_no) > (?, ?, ?)
+ORDER BY loss_date, enrollee_key, cover_no LIMIT ?
+"""
+
 PUT_INQUIRY: Final = """
 INSERT INTO inquiries (
     inquiry_id, asking_insurer, asked_insurer, asked_time, answered_time, question, answer

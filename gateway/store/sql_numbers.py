@@ -33,6 +33,8 @@ SEEN_TIMES: Final = """
 SELECT recorded_time, superseded_time FROM cover_versions WHERE enrollee_key = ? AND state = 1
 """
 
+VAULT_ROW: Final = "SELECT person_key, nonce, ciphertext FROM numbers WHERE mac = ?"
+
 VAULT_OLD: Final = """
 SELECT mac, key_id, nonce, ciphertext, person_key FROM numbers
 WHERE mac > ? AND key_id <> ? ORDER BY mac LIMIT ?

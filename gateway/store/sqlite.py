@@ -8,6 +8,8 @@ everything that writes, runs in a thread of its own, one hop for a whole piece o
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from datetime import date
@@ -21,7 +23,7 @@ from gateway.domain.errors import TooMuch, Unavailable
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
 from gateway.domain.lag import LagRules
 from gateway.domain.period import Instant
-from gateway.store import sql
+from gateway.store import sql, sql_uploads
 from gateway.store.facts import history_known_at
 from gateway.store.port import (
     Batch,
@@ -46,6 +48,16 @@ HOT_BUSY_MS: Final = 20
 
 HOT_CACHE_KIB: Final = 65_536
 """Pages of the database a hot connection may keep; never a copy of answers."""
+
+WRITE_CACHE_KIB: Final = 32_768
+"""Pages of the database the writing connection may keep."""
+
+LOG_PAGES_MAX: Final = 8_000
+"""A commit that finds more pages than this in the log moves what is left of it into the database
+itself."""
+
+CHECKPOINT_ROWS: Final = 1_000
+"""After so many rows the log is moved into the database beside the next commits."""
 
 ENROLLEES_A_PERSON_MAX: Final = 4
 """Enrollees of one person under one key and birth date, on average over the people found."""
@@ -153,7 +165,14 @@ class SqliteStore(SqliteNumbers, SqliteReader, SqliteLists):
         super().__init__(database, render)
         connection = connected(database, "rw", LONG_BUSY_MS)
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES_MAX}")
+        connection.execute(f"PRAGMA cache_size = -{WRITE_CACHE_KIB}")
         self._writes = Line(connection, "store-writes")
+        checkpoints = connected(database, "rw", LONG_BUSY_MS)
+        checkpoints.execute("PRAGMA synchronous = FULL")
+        self._checkpoints = Line(checkpoints, "store-checkpoints")
+        self._checkpoint: asyncio.Task[None] | None = None
+        self._rows_since = 0
         self.lag_rules = LagRules()
         self.on_passed: Callable[[Sequence[Passed]], None] | None = None
         """Told of the stages of cases each commit passed."""
@@ -163,6 +182,9 @@ class SqliteStore(SqliteNumbers, SqliteReader, SqliteLists):
     async def close(self) -> None:
         """Close the connections; the writer's comes last, so that it leaves no log behind."""
         await super().close()
+        if self._checkpoint is not None:
+            await self._checkpoint
+        await self._checkpoints.close()
         await self._writes.close()
 
     async def load(
@@ -195,10 +217,21 @@ class SqliteStore(SqliteNumbers, SqliteReader, SqliteLists):
             self.on_passed(passed)
         if self.on_changed is not None and batch.changes:
             self.on_changed(batch)
+        self._rows_since += len(batch.versions) + len(batch.links) + len(batch.checks)
+        if self._rows_since >= CHECKPOINT_ROWS and (
+            self._checkpoint is None or self._checkpoint.done()
+        ):
+            self._rows_since = 0
+            self._checkpoint = asyncio.create_task(self._move_log())
 
     async def forget_changes(self, before: Instant, events_max: int) -> int:
         """Forget changes recorded before an instant, at most so many; give how many."""
         return await self._writes.run(lambda line: forget_changes(line, before, events_max))
+
+    async def _move_log(self) -> None:
+        """Move the log into the database beside the next commits, which then need not."""
+        with contextlib.suppress(Unavailable):
+            await self._checkpoints.run(lambda line: line.execute(sql.MOVE_LOG).fetchall())
 
     async def checks_unstamped(self, checks_max: int) -> Sequence[NumberCheck]:
         """See `Writing`."""
@@ -234,10 +267,14 @@ class SqliteStore(SqliteNumbers, SqliteReader, SqliteLists):
         rows = await self._writes.run(lambda line: line.execute(sql.UNAPPLIED_UPLOADS).fetchall())
         return [sql.upload_of(row) for row in rows]
 
-    async def refused_lines(self, upload_key: UploadKey, lines_max: int) -> Sequence[RefusedLine]:
+    async def refused_lines(
+        self, upload_key: UploadKey, lines_max: int, after: RefusedLine | None = None
+    ) -> Sequence[RefusedLine]:
         """See `Writing`."""
+        place = (after.line_number, after.column, after.reason) if after else (0, "", "")
+        question = (upload_key, *place, lines_max)
         rows = await self._writes.run(
-            lambda line: line.execute(sql.REFUSED_LINES, (upload_key, lines_max)).fetchall()
+            lambda line: line.execute(sql_uploads.REFUSED_LINES, question).fetchall()
         )
         return [RefusedLine(*row) for row in rows]
 
@@ -351,8 +388,10 @@ def _write(connection: sqlite3.Connection, batch: Batch, render: Render) -> None
     if batch.upload is not None:
         key = batch.upload.upload_key
         connection.execute(sql.PUT_UPLOAD, sql.upload_row(batch.upload))
+        if batch.is_upload_begun_anew:
+            connection.execute(sql_uploads.FORGET_REFUSED_LINES, (key,))
         many(
-            sql.ADD_REFUSED_LINE,
+            sql_uploads.ADD_REFUSED_LINE,
             [(key, line.line_number, line.column, line.reason) for line in batch.refused_lines],
         )
     write_lists(connection, batch)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from datetime import date
 
-from gateway.domain.identifiers import InsurerNumber, PersonKey
+from gateway.domain.collection import CollectionState
+from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, PersonKey
 from gateway.domain.inquiry import Inquiry, InquiryId
 from gateway.domain.period import Instant
 from gateway.store import sql_insurers
 from gateway.store.port import Batch
-from gateway.store.port_insurers import OverlapRow
+from gateway.store.port_insurers import CollectionPlace, OverlapRow
 from gateway.store.sqlite_file import Line
 
 
@@ -28,6 +30,21 @@ class SqliteLists:
             lambda line: line.execute(sql_insurers.OVERLAPPING, question).fetchall()
         )
         return [OverlapRow(*row) for row in rows]
+
+    async def collections(
+        self,
+        insurer: InsurerNumber,
+        state: CollectionState,
+        after: CollectionPlace,
+        covers_max: int,
+    ) -> Sequence[CollectionPlace]:
+        """See `Lists`."""
+        loss_date, *place = after
+        question = (insurer.zero_padded, state.value, loss_date.isoformat(), *place, covers_max)
+        rows = await self._reads.run(
+            lambda line: line.execute(sql_insurers.COLLECTIONS, question).fetchall()
+        )
+        return [(date.fromisoformat(lost), EnrolleeKey(key), no) for lost, key, no in rows]
 
     async def inquiry(self, inquiry_id: InquiryId) -> Inquiry | None:
         """See `Lists`."""
@@ -67,7 +84,34 @@ def write_lists(connection: sqlite3.Connection, batch: Batch) -> None:
                 for one in there
             ),
         )
+    if batch.collections:
+        _write_collections(connection, batch)
     if batch.inquiries:
         connection.executemany(
             sql_insurers.PUT_INQUIRY, map(sql_insurers.inquiry_row, batch.inquiries)
         )
+
+
+def _write_collections(connection: sqlite3.Connection, batch: Batch) -> None:
+    connection.executemany(
+        sql_insurers.REMOVE_COLLECTION,
+        sorted(
+            (one.insurer_number.zero_padded, one.enrollee_key, one.cover_no)
+            for one in batch.collections
+            if one.state is None
+        ),
+    )
+    connection.executemany(
+        sql_insurers.PUT_COLLECTION,
+        sorted(
+            (
+                one.insurer_number.zero_padded,
+                one.enrollee_key,
+                one.cover_no,
+                one.state.value,
+                one.loss_date.isoformat(),
+            )
+            for one in batch.collections
+            if one.state is not None and one.loss_date is not None
+        ),
+    )

@@ -41,6 +41,18 @@ class SqliteWhy:
 
         return await self._reads.run(read)
 
+    async def facts_of_person(
+        self, person_key: PersonKey, versions_max: int, enrollees_max: int
+    ) -> Facts:
+        """See `Explaining`."""
+
+        def read(connection: sqlite3.Connection) -> Facts:
+            with transaction(connection, "BEGIN"):
+                reading = _Reading(connection, END_OF_TIME)
+                return reading.of_people((person_key,), versions_max, enrollees_max)
+
+        return await self._reads.run(read)
+
 
 class _Reading:
     """Reads what was known at an instant, within one transaction."""
@@ -54,16 +66,20 @@ class _Reading:
         question = (key, birth_date.isoformat(), ENROLLEES_EXPLAINED_MAX + 1)
         asked = {row[0] for row in self._execute(sql.ENROLLEES_UNDER, question)}
         people = self._people_of(asked, len(asked))
+        if len(people) > people_max:
+            raise TooMuch("TOO_MANY_MATCHES")
+        return self.of_people(people, versions_max, ENROLLEES_EXPLAINED_MAX)
+
+    def of_people(self, people: Iterable[bytes], versions_max: int, enrollees_max: int) -> Facts:
         enrollees = {
             enrollee_key
             for person_key in people
             for (enrollee_key,) in self._execute(
                 sql_why.ENROLLEES_EVER_OF,
-                (person_key, self._known, ENROLLEES_EXPLAINED_MAX + 1),
+                (person_key, self._known, enrollees_max + 1),
             )
         }
-        is_much = max(len(asked), len(enrollees)) > ENROLLEES_EXPLAINED_MAX
-        if is_much or len(people) > people_max:
+        if len(enrollees) > enrollees_max:
             raise TooMuch("TOO_MANY_MATCHES")
         versions, is_cut = self._versions(enrollees, versions_max)
         return Facts(tuple(versions), tuple(self._links(enrollees)), is_cut)

@@ -25,10 +25,12 @@ from gateway.domain.identifiers import PersonKey
 from gateway.domain.individual_number import IndividualNumber
 from gateway.store import sql, sql_numbers
 from gateway.store.keyring import KeyFile, Secret, load_keyring
+from gateway.store.port_beside import Vault
 from gateway.store.records import StoreTooNew
 from gateway.store.sqlite_file import LONG_BUSY_MS, Line, connected, transaction
 
 VAULT_FORMAT: Final = 1
+PERSON_KEY_BYTES: Final = 16
 NONCE_BYTES: Final = 12
 
 
@@ -90,11 +92,14 @@ class SqliteVault:
     async def people_of(
         self, asked: Sequence[tuple[IndividualNumber, PersonKey]]
     ) -> Sequence[PersonKey]:
-        """See `Vault`. Nothing is written where every number is known by the current key."""
+        """
+        See `Vault`. Nothing is written where the current key finds and reads every number.
+
+        A number whose row was spoiled is written anew: who tells it again repairs it.
+        """
 
         def find(connection: sqlite3.Connection) -> Sequence[PersonKey]:
-            current = self._keys[0]
-            known = [_person(connection, current, number) for number, _ in asked]
+            known = [self._readable(connection, number) for number, _ in asked]
             if None not in known:
                 return [person_key for person_key in known if person_key is not None]
             with transaction(connection):
@@ -191,13 +196,27 @@ class SqliteVault:
         self, connection: sqlite3.Connection, number: IndividualNumber, if_new: PersonKey
     ) -> PersonKey:
         """Whose a number is, now by the current key; runs inside the caller's transaction."""
-        current, *previous = self._keys
-        if (person_key := _person(connection, current, number)) is not None:
+        if (person_key := self._readable(connection, number)) is not None:
             return person_key
         person_key = self._found(connection, number) or if_new
-        connection.executemany(sql.VAULT_REMOVE, [(key.mac(number),) for key in previous])
-        connection.execute(sql.VAULT_ADD, current.row(number, person_key))
+        connection.executemany(sql.VAULT_REMOVE, [(key.mac(number),) for key in self._keys])
+        connection.execute(sql.VAULT_ADD, self._keys[0].row(number, person_key))
         return person_key
+
+    def _readable(
+        self, connection: sqlite3.Connection, number: IndividualNumber
+    ) -> PersonKey | None:
+        """Whose a number is, if the current key wrote its row and the row can be read."""
+        current = self._keys[0]
+        row = connection.execute(sql_numbers.VAULT_ROW, (current.mac(number),)).fetchone()
+        if row is None:
+            return None
+        person_key, nonce, ciphertext = row
+        try:
+            current.number(nonce, ciphertext, person_key)
+        except InvalidTag:
+            return None
+        return PersonKey(person_key)
 
     def _found(self, connection: sqlite3.Connection, number: IndividualNumber) -> PersonKey | None:
         people = (_person(connection, key, number) for key in self._keys)
@@ -231,3 +250,38 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute(sql.VAULT_TABLE)
     connection.execute(sql.VAULT_INDEX)
     connection.execute(f"PRAGMA user_version = {VAULT_FORMAT}")
+
+
+class RehearsedVault:
+    """
+    A vault for dry runs: knows whose number is whose and keeps nothing.
+
+    A number told in a dry run belongs to a person whose key is a keyed digest of it. The key of
+    the digest is drawn anew for each writer and never written.
+    """
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._secret = os.urandom(32)
+
+    async def person_of(self, number: IndividualNumber, if_new: PersonKey) -> PersonKey:  # noqa: ARG002  nobody is new here
+        """See `Vault`; gives the same person for the same number, and remembers nothing."""
+        return self._told(number)
+
+    async def people_of(
+        self, asked: Sequence[tuple[IndividualNumber, PersonKey]]
+    ) -> Sequence[PersonKey]:
+        """See `Vault`."""
+        return [self._told(number) for number, _ in asked]
+
+    async def holds(self, person_key: PersonKey, number: IndividualNumber) -> bool:
+        """See `Vault`; holds for what the dry run was told and for what is kept for good."""
+        return person_key == self._told(number) or await self._vault.holds(person_key, number)
+
+    async def numbers_of(self, people: Sequence[PersonKey]) -> Sequence[IndividualNumber | None]:
+        """See `Vault`; a dry run asks the register nothing, so nobody has one."""
+        return [None] * len(people)
+
+    def _told(self, number: IndividualNumber) -> PersonKey:
+        digest = hmac.digest(self._secret, number.reveal().encode(), "sha256")
+        return PersonKey(digest[:PERSON_KEY_BYTES])

@@ -1,9 +1,10 @@
 """
 Let received files happen, in slices that others can come between.
 
-How far a file is applied is committed with what was applied, so a crash at any moment loses
-nothing and does nothing twice. Reading and decoding happen outside the turn, deciding and
-committing within. Sources: house 4 and 11.
+The lines of a file take effect in an order of their own (`gateway.usecases.sorted_lines`). How far
+a file is applied is committed with what was applied, so a crash at any moment loses nothing and
+does nothing twice. Reading, sorting and decoding happen outside the turn, deciding and committing
+within. Sources: house 4 and 11.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
 from gateway.domain.coverage_lines import DecodedLine, LineError
 from gateway.domain.errors import NotFound, Unavailable
@@ -20,10 +21,9 @@ from gateway.store.port import Batch, RefusedLine, Upload, UploadKey, UploadStat
 from gateway.store.port_beside import Spool
 from gateway.usecases.context import first_of
 from gateway.usecases.desk import Desk, Line
+from gateway.usecases.rehearsal import Rehearsal
+from gateway.usecases.sorted_lines import Reader, SortedLines
 from gateway.usecases.upload_coverage import UploadLimits
-
-READ_BYTES: Final = 64 * 1024
-"""How much of a file is taken from the spool at a time."""
 
 SWEPT_MAX: Final = 10_000
 """Uploads in the spool looked at when the writer starts."""
@@ -32,36 +32,8 @@ RETRY_S: Final = 0.2
 """How long applying rests when the store cannot be reached."""
 
 
-class Reader(Protocol):
-    """Reads a coverage file, as `gateway.formats.coverage_file.CoverageReader`."""
-
-    encoding: str
-    header_error: LineError | None
-    is_ended: bool
-
-    @property
-    def offset(self) -> int:
-        """Where the bytes to feed next begin."""
-
-    @property
-    def waiting(self) -> int:
-        """How many lines can be taken."""
-
-    @property
-    def is_header_read(self) -> bool:
-        """Whether the header row is known, good or bad."""
-
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes."""
-
-    def finish(self) -> None:
-        """Say that the file ends."""
-
-    def resume(self, encoding: str, offset: int, lines_read: int) -> None:
-        """Go on elsewhere."""
-
-    def take(self, lines_max: int) -> list[DecodedLine]:
-        """Give up to so many lines."""
+Slice = list[tuple[int, DecodedLine]]
+"""Lines with their sizes in bytes."""
 
 
 class Applier:
@@ -79,12 +51,14 @@ class Applier:
         desk: Desk,
         new_reader: Callable[[int], Reader],
         limits: UploadLimits,
+        rehearsal: Rehearsal,
     ) -> None:
         self._store = store
         self._spool = spool
         self._desk = desk
         self._new_reader = new_reader
         self._limits = limits
+        self._rehearsal = rehearsal
         self._slice_lines = limits.slice_lines_max
         self._woken = asyncio.Event()
         self._applied = asyncio.Event()
@@ -144,33 +118,62 @@ class Applier:
 
     async def _apply(self, upload: Upload, stop: asyncio.Event) -> None:
         reader = self._new_reader(self._limits.line_bytes_max)
-        while not (reader.is_header_read or reader.is_ended):
-            await self._read_on(upload, reader)
-        if upload.bytes_done and reader.header_error is None:
-            reader.resume(upload.encoding, upload.bytes_done, upload.lines_read)
-        while upload.state is not UploadState.APPLIED and not stop.is_set():
-            # One line more than the slice shows whether the slice is the last.
-            while reader.waiting <= self._slice_lines and not reader.is_ended:
-                await self._read_on(upload, reader)
-            if reader.header_error is not None:
-                upload = await self._refuse_whole(upload, reader.header_error)
-            else:
-                upload = await self._apply_slice(upload, reader)
-            await asyncio.sleep(0)
+        if upload.is_dry_run:
+            upload = await self._begin_rehearsal(upload)
+        lines = SortedLines(upload, self._spool, reader, self._limits.moves_ordered_max)
+        try:
+            if await lines.prepare(stop):
+                upload = await self._apply_lines(upload, lines, stop)
+        finally:
+            await lines.close()
         if upload.state is UploadState.APPLIED:
+            if upload.is_dry_run:
+                await self._rehearsal.end()
             await self._spool.discard(upload.upload_key)
             self._applied.set()
             self._applied = asyncio.Event()
 
-    async def _read_on(self, upload: Upload, reader: Reader) -> None:
-        wanted = min(READ_BYTES, upload.size_bytes - reader.offset)
-        if wanted <= 0:
-            reader.finish()
-            return
-        data = await self._spool.read(upload.upload_key, reader.offset, wanted)
-        if not data:
-            raise Unavailable("STORE_UNAVAILABLE")
-        reader.feed(data)
+    async def _begin_rehearsal(self, upload: Upload) -> Upload:
+        """Begin a dry run from its first line: what it changed so far was kept nowhere."""
+        await self._rehearsal.begin()
+        if not (upload.lines_read or upload.bytes_done):
+            return upload
+        fresh = replace(
+            upload,
+            encoding="",
+            bytes_done=0,
+            lines_read=0,
+            lines_applied=0,
+            lines_unchanged=0,
+            lines_refused=0,
+        )
+        async with self._desk.turn() as now:
+            await self._store.commit(Batch(now, upload=fresh, is_upload_begun_anew=True))
+        return fresh
+
+    async def _apply_lines(self, upload: Upload, lines: SortedLines, stop: asyncio.Event) -> Upload:
+        if lines.header_error is not None:
+            return await self._refuse_whole(upload, lines.header_error)
+        while upload.state is not UploadState.APPLIED and not stop.is_set():
+            some = await lines.take(self._slice_lines)
+            upload = await self._applied_slice(upload, lines, some, stop)
+            await asyncio.sleep(0)
+        return upload
+
+    async def _applied_slice(
+        self, upload: Upload, lines: SortedLines, some: Slice, stop: asyncio.Event
+    ) -> Upload:
+        """Apply a slice; while the store is away, try again with what was sorted at hand."""
+        while True:
+            try:
+                return await self._apply_slice(upload, lines, some)
+            except Unavailable:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), RETRY_S)
+                if stop.is_set():
+                    raise
+            if await self._store.upload(upload.upload_key) != upload:
+                raise Unavailable("STORE_UNAVAILABLE")
 
     async def _refuse_whole(self, upload: Upload, error: LineError) -> Upload:
         async with self._desk.turn() as now:
@@ -181,38 +184,40 @@ class Applier:
             await self._store.commit(Batch(now, upload=done, refused_lines=refused))
         return done
 
-    async def _apply_slice(self, upload: Upload, reader: Reader) -> Upload:
-        lines = reader.take(self._slice_lines)
+    async def _apply_slice(self, upload: Upload, lines: SortedLines, some: Slice) -> Upload:
+        decoded = [one for _, one in some]
         said = [
             Line(one.line_number, one.said)
-            for one in lines
+            for one in decoded
             if one.said is not None and not isinstance(one.said, LineError)
         ]
-        unread = [one.said for one in lines if isinstance(one.said, LineError)]
-        is_last = reader.is_ended and not reader.waiting
+        unread = [one.said for one in decoded if isinstance(one.said, LineError)]
         async with self._desk.turn() as now:
             began = asyncio.get_running_loop().time()
-            worked = await self._desk.work(said, upload.insurer_number, upload.upload_key, now)
+            work = self._rehearsal.work if upload.is_dry_run else self._desk.work
+            worked = await work(said, upload.insurer_number, upload.upload_key, now)
             refused = [RefusedLine(e.line_number, e.column, e.reason) for e in unread]
             refused += [RefusedLine(n, r.field, r.reason) for n, r in worked.refused]
             done = replace(
                 upload,
-                encoding=reader.encoding,
-                bytes_done=lines[-1].next_offset if lines else upload.bytes_done,
-                lines_read=upload.lines_read + len(lines),
+                encoding=lines.encoding,
+                bytes_done=upload.bytes_done + sum(size for size, _ in some),
+                lines_read=upload.lines_read + len(some),
                 lines_applied=upload.lines_applied + worked.lines_applied,
                 lines_unchanged=upload.lines_unchanged
-                + len(lines)
+                + len(some)
                 - worked.lines_applied
                 - len(refused),
                 lines_refused=upload.lines_refused + len(refused),
             )
-            if is_last:
+            if done.lines_read >= lines.lines:
                 done = replace(done, state=UploadState.APPLIED, applied_time=now)
-            room = max(0, self._limits.refused_lines_reported_max - upload.lines_refused)
+            room = max(0, self._limits.refused_lines_kept_max - upload.lines_refused)
             worked.batch.upload = done
             worked.batch.refused_lines = sorted(refused, key=lambda r: r.line_number)[:room]
             await self._store.commit(worked.batch)
+            if done.is_dry_run and done.state is not UploadState.APPLIED:
+                await self._rehearsal.keep()
             took_ms = (asyncio.get_running_loop().time() - began) * 1000
         self._slice_lines = next_slice_lines(self._slice_lines, took_ms, self._limits)
         return done

@@ -123,7 +123,9 @@ class Working(Numbering):
         if is_moved_already and after != before:
             raise Conflict("COVERAGE_UNKNOWN")
         self._require_alone(whole, enrollee)
-        brings_number = is_linking(change, enrollee, is_number_held=is_number_held)
+        brings_number = is_linking(
+            change, enrollee, is_number_held=is_number_held, is_checked=self._is_checked
+        )
         if enrollee is None:
             enrollee = self._enrol(change)
         if after != before:
@@ -173,12 +175,16 @@ class Working(Numbering):
         return self._find(change)[0]
 
     def people_of(self, change: Change) -> tuple[PersonKey, ...]:
-        """The person an applied change is about, for the access record; none if not found."""
-        enrollee, _ = self._find(change)
-        if enrollee is None:
-            return ()
-        before = enrollee.linked_before
-        return tuple(sorted({enrollee.person_key} | ({before} if before else set())))
+        """
+        Whom an applied change is about, for the access record; none if not found.
+
+        Several, if it was told long ago and its identifiers are others' too by now.
+        """
+        moved = moved_target(change)
+        found = self._named(change.target) or (self._named(moved) if moved else [])
+        people = {enrollee.person_key for enrollee in found}
+        people |= {one.linked_before for one in found if one.linked_before is not None}
+        return tuple(sorted(people))
 
     def batch(self) -> Batch:
         """Everything that changed, as one transaction."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from gateway.domain.collection import listed_state
 from gateway.domain.coverage import Enrolment
 from gateway.domain.feed import ChangeKind, EnrolleeChange
 from gateway.domain.identifiers import PersonKey
 from gateway.domain.projection import history_of
-from gateway.store.port import Batch, LookupRow, NewLink, NewVersion
+from gateway.store.port import Batch, CollectionRow, LookupRow, NewLink, NewVersion
 from gateway.usecases.enrollees import WorkedEnrollee, row_of
 from gateway.usecases.overlap_states import overlap_states
 
@@ -51,6 +52,7 @@ def batch_of(
         )
     batch.changes.extend(_changes(batch.versions, enrollees))
     batch.overlaps.extend(overlap_states(enrollees, touched))
+    batch.collections.extend(_collections(batch.versions))
     for person_key in sorted(touched):
         version = person_versions.get(person_key, 0)
         if version or person_key in residents:
@@ -58,6 +60,17 @@ def batch_of(
                 history_of(person_key, version + 1, residents.get(person_key, ()))
             )
     return batch
+
+
+def _collections(versions: Iterable[NewVersion]) -> Iterable[CollectionRow]:
+    """Tell which covers are listed with their papers now; of one cover its last version counts."""
+    last = {(one.enrollee_key, one.coverage.cover_no): one for one in versions}
+    for one in last.values():
+        cover, state = one.coverage, listed_state(one.coverage)
+        if state is not None or cover.version_no > 1:
+            yield CollectionRow(
+                one.insurer_number, one.enrollee_key, cover.cover_no, state, cover.period.end
+            )
 
 
 def _changes(

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
-from gateway.domain.coverage import CoverState
+from gateway.domain.coverage import Coverage, CoverState
 from gateway.domain.errors import Unavailable
 from gateway.domain.identifiers import EnrolleeKey, PersonKey
 from gateway.domain.period import Instant
@@ -27,6 +27,7 @@ from gateway.domain.residents import (
     FiveItems,
     Mismatch,
     ResidentRules,
+    can_be_searched,
     effect_of,
     five_items_of,
     mismatches_of,
@@ -144,22 +145,30 @@ class NumberChecker:
 
     async def _search(self, wanted: Sequence[NumberCheck], stop: asyncio.Event) -> None:
         """Look for numbers nobody told; what was found is received and checked in its turn."""
-        items = await self._items_of(wanted)
-        asked = [items[check.enrollee_key] for check in wanted]
-        numbers = await self._answer(self._register.numbers_of(asked), stop)
-        known = [number for number in numbers if number is not None]
-        people = iter(
-            await self._vault.people_of([(one, PersonKey(self._new_key())) for one in known])
+        covers = await self._covers_of(wanted)
+        items = {key: five_items_of(some) for key, some in covers.items()}
+        searched = [check for check in wanted if can_be_searched(covers[check.enrollee_key])]
+        asked = [items[check.enrollee_key] for check in searched]
+        numbers = await self._answer(self._register.numbers_of(asked), stop) if asked else ()
+        known = [
+            (check.enrollee_key, number)
+            for check, number in zip(searched, numbers, strict=True)
+            if number is not None
+        ]
+        people = await self._vault.people_of(
+            [(number, PersonKey(self._new_key())) for _, number in known]
         )
-        found = [None if number is None else next(people) for number in numbers]
+        found = {key: person_key for (key, _), person_key in zip(known, people, strict=True)}
         async with self._desk.turn() as now:
             working = await self._desk.working_on(items, (), now)
-            for check, person_key in zip(wanted, found, strict=True):
+            for check in wanted:
                 key = check.enrollee_key
-                covers = working.covers_of(key)
-                if working.told(key) != check or five_items_of(covers) != items[key]:
+                if (
+                    working.told(key) != check
+                    or five_items_of(working.covers_of(key)) != items[key]
+                ):
                     continue
-                if person_key is None:
+                if (person_key := found.get(key)) is None:
                     working.stamp(replace(check, state=CheckState.NOT_FOUND, checked_time=now))
                 else:
                     received = CheckState.RECEIVED
@@ -168,19 +177,21 @@ class NumberChecker:
                     )
             await self._store.commit(working.batch())
 
-    async def _items_of(self, checks: Sequence[NumberCheck]) -> dict[EnrolleeKey, FiveItems]:
+    async def _covers_of(
+        self, checks: Sequence[NumberCheck]
+    ) -> dict[EnrolleeKey, tuple[Coverage, ...]]:
         keys = {check.enrollee_key for check in checks}
         loaded = await self._store.load((), (), keys)
         return {
-            one.enrolment.enrollee_key: five_items_of(one.enrolment.covers)
+            one.enrolment.enrollee_key: one.enrolment.covers
             for one in loaded.enrollees
             if one.enrolment.enrollee_key in keys
         }
 
     async def _ask(self, checks: Sequence[NumberCheck], stop: asyncio.Event) -> list[_Answered]:
-        of = await self._items_of(checks)
+        covers = await self._covers_of(checks)
         numbers = await self._vault.numbers_of([check.person_key for check in checks])
-        items = [of[check.enrollee_key] for check in checks]
+        items = [five_items_of(covers[check.enrollee_key]) for check in checks]
         readable = [
             Asked(number, five)
             for number, five in zip(numbers, items, strict=True)
@@ -236,7 +247,7 @@ class NumberChecker:
             return None
         mismatches: tuple[Mismatch, ...] = (Mismatch.NUMBER_UNREADABLE,)
         if one.finding is not None:
-            mismatches = mismatches_of(one.finding, self._rules)
+            mismatches = mismatches_of(one.finding, self._rules, one.check.mismatches)
         effect = effect_of(mismatches, self._rules, is_found=one.check.is_found)
         said = tuple(mismatch.value for mismatch in mismatches)
         answered = replace(one.check, checked_time=one.at, mismatches=said)

@@ -13,10 +13,13 @@ from gateway.domain.coverage import Coverage, CoverState
 from gateway.domain.errors import Conflict
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
 from gateway.domain.individual_number import IndividualNumber
+from gateway.domain.residents import Mismatch
 from gateway.store.port import CheckState, NumberCheck, UploadKey
 
 WAITING: Final = frozenset({CheckState.RECEIVED, CheckState.WANTED})
 """States in which the register is still to be asked."""
+UNTOLD: Final = frozenset({CheckState.WANTED, CheckState.NOT_FOUND})
+"""States of a number nobody told."""
 
 
 @dataclass(slots=True)
@@ -57,6 +60,11 @@ class WorkedEnrollee:
         return is_told_so and not self.is_medical_stopped
 
     @property
+    def is_alive(self) -> bool:
+        """Whether a cover of it was not cancelled."""
+        return any(cover.state is not CoverState.CANCELLED for cover in self.covers)
+
+    @property
     def is_medical_stopped(self) -> bool:
         """Whether the register disagreed in what stops medical information alone."""
         return any(cover.is_medical_stopped for cover in self.covers)
@@ -73,6 +81,8 @@ class Pending:
 
 def as_before(enrollee: WorkedEnrollee, after: tuple[Coverage, ...]) -> tuple[Coverage, ...]:
     """The covers after a change: what is new is no more to be seen than what was."""
+    if not enrollee.covers:
+        return after
     fresh: dict[str, Any] = {}
     if enrollee.is_suspended:
         fresh["state"] = CoverState.SUSPENDED
@@ -91,22 +101,36 @@ def row_of(cover: Coverage) -> tuple[LookupKey, date]:
     return cover.insured_id.lookup_key, cover.birth_date
 
 
-def is_linking(change: Change, enrollee: WorkedEnrollee | None, *, is_number_held: bool) -> bool:
+def is_linking(
+    change: Change, enrollee: WorkedEnrollee | None, *, is_number_held: bool, is_checked: bool
+) -> bool:
     """
     Whether a change brings a number that is neither linked nor waiting for the register.
 
     Another number than the linked one is refused, unless the change corrects it; another than one
-    that waits, or that the register did not agree with, takes its place.
+    that waits, or that the register did not agree with, takes its place. In place of a number
+    that the vault cannot give any is taken, the same one too.
+
+    Args:
+        is_checked: Whether a number told earlier in the slice waits for the register.
     """
     number = number_of(change)
     if number is None:
         return False
     if enrollee is None:
         return True
-    if not enrollee.is_numbered and enrollee.number is None:
-        told = enrollee.told
-        return told is None or told.state is not CheckState.RECEIVED or not is_number_held
+    told = enrollee.told
+    if enrollee.number is None:
+        if told is not None and _is_unreadable(told):
+            return True
+        if not enrollee.is_numbered:
+            return told is None or told.state is not CheckState.RECEIVED or not is_number_held
     is_same = is_number_held if enrollee.number is None else enrollee.number == number
-    if not (is_same or corrects_number(change)):
+    is_waiting = is_checked and not enrollee.is_numbered
+    if not (is_same or is_waiting or corrects_number(change)):
         raise Conflict("NUMBER_DIFFERS", "individual_number")
     return not is_same
+
+
+def _is_unreadable(told: NumberCheck) -> bool:
+    return told.state is CheckState.SUSPENDED and Mismatch.NUMBER_UNREADABLE in told.mismatches

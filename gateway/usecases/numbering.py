@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from enum import Enum
 
 from msgspec import structs
 
@@ -16,10 +17,20 @@ from gateway.domain.coverage import Coverage, CoverState
 from gateway.domain.feed import kinds_between
 from gateway.domain.identifiers import EnrolleeKey, LookupKey, PersonKey
 from gateway.domain.period import Instant
-from gateway.domain.residents import compared_cover, five_items_of, is_searchable
+from gateway.domain.residents import Mismatch, can_be_searched, compared_cover, five_items_of
 from gateway.store.port import CheckState, NewVersion, NumberCheck, UploadKey
 from gateway.usecases.context import NewKey
-from gateway.usecases.enrollees import WAITING, WorkedEnrollee, row_of
+from gateway.usecases.enrollees import UNTOLD, WAITING, WorkedEnrollee, row_of
+
+
+class Wanted(Enum):
+    """What came of having an enrollee's number looked for."""
+
+    HAS_NUMBER = "HAS_NUMBER"
+    CANCELLED = "CANCELLED"
+    """No cover of it ever existed."""
+    ITEMS_MISSING = "ITEMS_MISSING"
+    LOOKED_FOR = "LOOKED_FOR"
 
 
 class Numbering:
@@ -80,7 +91,7 @@ class Numbering:
     def await_check(self, enrollee_key: EnrolleeKey, person_key: PersonKey) -> None:
         """Remember that an enrollee's number, which is a person's, waits for the register."""
         enrollee = self._enrollees[enrollee_key]
-        self._wait(enrollee, person_key, *enrollee.numbered_at)
+        self._wait(enrollee, person_key, *enrollee.numbered_at, is_told=True)
 
     def suspend(self, enrollee_key: EnrolleeKey) -> None:
         """Put an enrollee's covers out of sight until the insurer corrects them (閲覧停止)."""
@@ -92,7 +103,7 @@ class Numbering:
         """Have a linked or suspended number checked again; whether it waits now."""
         enrollee = self._enrollees[enrollee_key]
         told = enrollee.told
-        if told is None or told.state in (CheckState.WANTED, CheckState.NOT_FOUND):
+        if told is None or told.state in UNTOLD:
             if not enrollee.is_numbered:
                 return False
         elif told.state is CheckState.RECEIVED:
@@ -102,6 +113,18 @@ class Numbering:
         )
         self._wait(enrollee, person_key, upload_key, line)
         return True
+
+    def want(self, enrollee_key: EnrolleeKey, upload_key: UploadKey, line: int) -> Wanted:
+        """Have the number of an enrollee without one looked for, if none was told."""
+        enrollee = self._enrollees[enrollee_key]
+        told = enrollee.told
+        if enrollee.is_numbered or (told is not None and told.state not in UNTOLD):
+            return Wanted.HAS_NUMBER
+        if not can_be_searched(enrollee.covers):
+            return Wanted.ITEMS_MISSING if enrollee.is_alive else Wanted.CANCELLED
+        if told is None or told.state is not CheckState.WANTED:
+            self._wait(enrollee, enrollee.person_key, upload_key, line, CheckState.WANTED)
+        return Wanted.LOOKED_FOR
 
     def stamp(self, check: NumberCheck) -> None:
         """Remember a check as it stands now."""
@@ -209,11 +232,10 @@ class Numbering:
         told = enrollee.told
         if not self._is_checked or (told is not None and told.state in WAITING):
             return
-        items = five_items_of(enrollee.covers)
-        is_news = not before or five_items_of(before) != items
+        is_news = not before or five_items_of(before) != five_items_of(enrollee.covers)
         if told is None or told.state is CheckState.NOT_FOUND:
             is_wanted = self._is_searched and not enrollee.is_numbered and is_news
-            if is_wanted and enrollee.number is None and is_searchable(items):
+            if is_wanted and enrollee.number is None and can_be_searched(enrollee.covers):
                 wanted = CheckState.WANTED
                 self._wait(enrollee, enrollee.person_key, upload_key, line_number, wanted)
         elif enrollee.is_suspended or enrollee.is_medical_stopped or is_news:
@@ -226,9 +248,15 @@ class Numbering:
         upload_key: UploadKey,
         line_number: int,
         state: CheckState = CheckState.RECEIVED,
+        *,
+        is_told: bool = False,
     ) -> None:
+        """Put a check; what the last one said differs is carried along until the next answer."""
         told = enrollee.told
         is_same = told is not None and told.person_key == person_key
+        differs = () if told is None else told.mismatches
+        if not is_same:
+            differs = tuple(one for one in differs if one != Mismatch.SWAPPED)
         self._put_check(
             enrollee,
             NumberCheck(
@@ -239,8 +267,8 @@ class Numbering:
                 upload_key,
                 line_number,
                 state,
-                mismatches=() if told is None else told.mismatches,
-                is_found=told is not None and told.is_found and is_same,
+                mismatches=differs,
+                is_found=told is not None and told.is_found and is_same and not is_told,
             ),
         )
 

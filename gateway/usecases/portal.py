@@ -3,7 +3,7 @@ What a person does on the portal: register their card, see who looked.
 
 The card and its PIN prove who is there; no name or number is asked. Whose card it is, the
 resident register tells; its My Number goes to the vault and no further. Sources:
-insurer-lifecycle.md 3.3 #13; R002-12-6.
+insurer-lifecycle.md 1.6 and 3.3 #13; R002-12-6.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import Final
 
 from gateway.domain.card import CardKey, CardProof, CertificateState
 from gateway.domain.errors import NotFound, NotPermitted
+from gateway.domain.hiding import Flags, flags_of_person
 from gateway.domain.identifiers import PersonKey
 from gateway.domain.period import Instant
+from gateway.domain.projection import history_of
 from gateway.domain.purpose import DataCategory, Operation, Role
 from gateway.store.port import Batch, CardHolder, CheckState, NewCard, Writing
 from gateway.store.port_beside import Look, Looks, Vault
@@ -67,7 +69,7 @@ class Portal:
 
         Raises:
             NotPermitted: As `Cards.genuine` and `Cards.require_holder`; `CARD_EXPIRED` in the
-                grace too, which is for eligibility alone; recorded.
+                grace too, which is for eligibility alone; `SELF_INFORMATION_WITHHELD`; recorded.
             NotFound: `CARD_HOLDER_UNKNOWN`; recorded.
             Unavailable: `RESIDENT_REGISTER_UNAVAILABLE`, `STORE_UNAVAILABLE`.
         """
@@ -80,9 +82,11 @@ class Portal:
                 raise DeniedLookError(refusal, () if holder is None else (holder.person_key,))
             person_key = await self.vault.person_of(number, PersonKey(self.new_key()))
             at = None
-            if holder is None or holder.person_key != person_key:
-                async with self.desk.turn() as at:
-                    await self.store.commit(Batch(at, cards=[NewCard(card_key, person_key)]))
+            async with self.desk.turn() as now:
+                await self._require_not_withheld(person_key)
+                if holder is None or holder.person_key != person_key:
+                    at = now
+                    await self.store.commit(Batch(now, cards=[NewCard(card_key, person_key)]))
             await self._stamp_seen(person_key)
             return Looked(at, "REGISTERED", "" if at else "UNCHANGED", (person_key,))
 
@@ -101,6 +105,20 @@ class Portal:
             people = () if holder is None else (holder.person_key,)
             raise DeniedLookError(NotPermitted("CARD_EXPIRED"), people)
         return card.card_key, holder
+
+    async def _require_not_withheld(self, person_key: PersonKey) -> Flags:
+        """
+        Give a person's flags; refuse one whose card opens nothing (insurer-lifecycle.md 1.6).
+
+        Raises:
+            DeniedLookError: `SELF_INFORMATION_WITHHELD`.
+        """
+        loaded = await self.store.load((), (person_key,))
+        enrolments = [one.enrolment for one in loaded.enrollees if one.person_key == person_key]
+        flags = flags_of_person(history_of(person_key, 0, enrolments))
+        if flags.is_self_information_withheld:
+            raise DeniedLookError(NotPermitted("SELF_INFORMATION_WITHHELD"), (person_key,))
+        return flags
 
     async def _stamp_seen(self, person_key: PersonKey) -> None:
         """Stamp the covers of a person that a read by card shows and that have no such stamp."""
@@ -130,7 +148,7 @@ class Portal:
         Looks at a cover before its My Number linked it are among them.
 
         Raises:
-            NotPermitted: As `register_card`.
+            NotPermitted: As `register_card`; `NOT_DISCLOSED`; recorded.
             NotFound: `CARD_NOT_REGISTERED`; recorded.
         """
 
@@ -140,6 +158,9 @@ class Portal:
                 refusal = NotFound("CARD_NOT_REGISTERED", "proof.certificate")
                 raise DeniedLookError(refusal, ())
             person_key = holder.person_key
+            flags = await self._require_not_withheld(person_key)
+            if flags.is_nondisclosed:
+                raise DeniedLookError(NotPermitted("NOT_DISCLOSED"), (person_key,))
             before = await self.store.forerunners_of(person_key, FORERUNNERS_MAX)
             looks = await self.looks.who_looked((person_key, *before), looks_max)
             return Looked(looks, "ANSWERED", str(len(looks)), (person_key,))

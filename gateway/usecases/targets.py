@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,17 +14,18 @@ from gateway.domain.identifiers import InsuredId, LookupKey
 def lookup_keys(change: Change) -> set[LookupKey]:
     """Everything a change may concern: the identifiers it names and those it moves to."""
     moved = moved_target(change)
-    return {target.insured_id.lookup_key for target in (change.target, moved) if target}
+    named = change.target.insured_id.lookup_key
+    return {named} if moved is None else {named, moved.insured_id.lookup_key}
 
 
-def _items_of(change: Change) -> dict[str, Any]:
-    return dict(change.items) if isinstance(change, ChangeItems | CorrectCover) else {}
+def _items_of(change: Change) -> Mapping[str, Any]:
+    return change.items if isinstance(change, ChangeItems | CorrectCover) else {}
 
 
 def moved_target(change: Change) -> Target | None:
     """The identifiers a change gives an enrollee; None if it leaves them."""
     items = _items_of(change)
-    if not items.keys() & {"insured_id", "birth_date"}:
+    if "insured_id" not in items and "birth_date" not in items:
         return None
     insured_id: InsuredId = items.get("insured_id", change.target.insured_id)
     return Target(insured_id, items.get("birth_date", change.target.birth_date))
@@ -50,4 +51,4 @@ def with_known_branch(change: Change, covers: Iterable[Coverage]) -> Change:
         moved.insurer_number, moved.symbol, moved.number, branches[-1] if branches else None
     )
     assert isinstance(change, ChangeItems | CorrectCover)
-    return replace(change, items=items | {"insured_id": kept})
+    return replace(change, items={**items, "insured_id": kept})

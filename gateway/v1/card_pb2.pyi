@@ -230,6 +230,58 @@ class ConfirmByCardRequest(_message.Message):
 Global___ConfirmByCardRequest: _TypeAlias = ConfirmByCardRequest  # noqa: Y015
 
 @_typing.final
+class ExplainByCardRequest(_message.Message):
+    """Asks how an answer by card came about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUESTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def question(self) -> Global___ConfirmByCardRequest:
+        """The question, as ConfirmByCard takes it. Required."""
+
+    def __init__(
+        self,
+        *,
+        question: Global___ConfirmByCardRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["question", b"question"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["question", b"question"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainByCardRequest: _TypeAlias = ExplainByCardRequest  # noqa: Y015
+
+@_typing.final
+class ExplainByCardResponse(_message.Message):
+    """Tells how an answer by card came about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPLAINED_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_STATE_FIELD_NUMBER: _builtins.int
+    certificate_state: Global___CertificateState.ValueType
+    """How long the card's certificate is still good."""
+    @_builtins.property
+    def explained(self) -> _eligibility_pb2.ExplainEligibilityResponse:
+        """The answer and what it rests on."""
+
+    def __init__(
+        self,
+        *,
+        explained: _eligibility_pb2.ExplainEligibilityResponse | None = ...,
+        certificate_state: Global___CertificateState.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["explained", b"explained"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_state", b"certificate_state", "explained", b"explained"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainByCardResponse: _TypeAlias = ExplainByCardResponse  # noqa: Y015
+
+@_typing.final
 class ConfirmByCardResponse(_message.Message):
     """Answers by card."""
 

@@ -49,6 +49,11 @@ class CardReaderServiceStub(object):
                 request_serializer=gateway_dot_v1_dot_card__pb2.ConfirmByCardRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_card__pb2.ConfirmByCardResponse.FromString,
                 _registered_method=True)
+        self.ExplainByCard = channel.unary_unary(
+                '/gateway.v1.CardReaderService/ExplainByCard',
+                request_serializer=gateway_dot_v1_dot_card__pb2.ExplainByCardRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_card__pb2.ExplainByCardResponse.FromString,
+                _registered_method=True)
 
 
 class CardReaderServiceServicer(object):
@@ -82,6 +87,16 @@ class CardReaderServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainByCard(self, request, context):
+        """Tells how the answer of a visit came about, as EligibilityService.ExplainEligibility does.
+
+        Of a person whose card must find nothing (自己情報提供不可) nothing is told. Refuses as
+        ConfirmByCard does, and with RESOURCE_EXHAUSTED (TOO_MANY_MATCHES).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CardReaderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +109,11 @@ def add_CardReaderServiceServicer_to_server(servicer, server):
                     servicer.ConfirmByCard,
                     request_deserializer=gateway_dot_v1_dot_card__pb2.ConfirmByCardRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_card__pb2.ConfirmByCardResponse.SerializeToString,
+            ),
+            'ExplainByCard': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainByCard,
+                    request_deserializer=gateway_dot_v1_dot_card__pb2.ExplainByCardRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_card__pb2.ExplainByCardResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -155,6 +175,33 @@ class CardReaderService(object):
             '/gateway.v1.CardReaderService/ConfirmByCard',
             gateway_dot_v1_dot_card__pb2.ConfirmByCardRequest.SerializeToString,
             gateway_dot_v1_dot_card__pb2.ConfirmByCardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainByCard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.CardReaderService/ExplainByCard',
+            gateway_dot_v1_dot_card__pb2.ExplainByCardRequest.SerializeToString,
+            gateway_dot_v1_dot_card__pb2.ExplainByCardResponse.FromString,
             options,
             channel_credentials,
             insecure,

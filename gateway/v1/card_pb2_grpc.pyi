@@ -53,6 +53,12 @@ class CardReaderServiceStub:
     PIN_WRONG, PIN_LOCKED, FACE_NOT_MATCHED, VISUAL_NOT_ALLOWED, ROLE_NOT_ALLOWED or a reason of the purpose check), UNAVAILABLE
     (STORE_UNAVAILABLE). Every refusal after the certificate was read is recorded.
     """
+    ExplainByCard: _grpc.UnaryUnaryMultiCallable[_card_pb2.ExplainByCardRequest, _card_pb2.ExplainByCardResponse]
+    """Tells how the answer of a visit came about, as EligibilityService.ExplainEligibility does.
+
+    Of a person whose card must find nothing (自己情報提供不可) nothing is told. Refuses as
+    ConfirmByCard does, and with RESOURCE_EXHAUSTED (TOO_MANY_MATCHES).
+    """
 
 @_typing.type_check_only
 class CardReaderServiceAsyncStub(CardReaderServiceStub):
@@ -78,6 +84,12 @@ class CardReaderServiceAsyncStub(CardReaderServiceStub):
     CHALLENGE_AUDIENCE, CHAIN_INVALID, WRONG_POLICY, CARD_EXPIRED, CARD_REVOKED, PROOF_INVALID,
     PIN_WRONG, PIN_LOCKED, FACE_NOT_MATCHED, VISUAL_NOT_ALLOWED, ROLE_NOT_ALLOWED or a reason of the purpose check), UNAVAILABLE
     (STORE_UNAVAILABLE). Every refusal after the certificate was read is recorded.
+    """
+    ExplainByCard: _aio.UnaryUnaryMultiCallable[_card_pb2.ExplainByCardRequest, _card_pb2.ExplainByCardResponse]  # type: ignore[assignment]
+    """Tells how the answer of a visit came about, as EligibilityService.ExplainEligibility does.
+
+    Of a person whose card must find nothing (自己情報提供不可) nothing is told. Refuses as
+    ConfirmByCard does, and with RESOURCE_EXHAUSTED (TOO_MANY_MATCHES).
     """
 
 class CardReaderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -113,6 +125,18 @@ class CardReaderServiceServicer(metaclass=_abc_1.ABCMeta):
         CHALLENGE_AUDIENCE, CHAIN_INVALID, WRONG_POLICY, CARD_EXPIRED, CARD_REVOKED, PROOF_INVALID,
         PIN_WRONG, PIN_LOCKED, FACE_NOT_MATCHED, VISUAL_NOT_ALLOWED, ROLE_NOT_ALLOWED or a reason of the purpose check), UNAVAILABLE
         (STORE_UNAVAILABLE). Every refusal after the certificate was read is recorded.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainByCard(
+        self,
+        request: _card_pb2.ExplainByCardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_card_pb2.ExplainByCardResponse, _abc.Awaitable[_card_pb2.ExplainByCardResponse]]:
+        """Tells how the answer of a visit came about, as EligibilityService.ExplainEligibility does.
+
+        Of a person whose card must find nothing (自己情報提供不可) nothing is told. Refuses as
+        ConfirmByCard does, and with RESOURCE_EXHAUSTED (TOO_MANY_MATCHES).
         """
 
 def add_CardReaderServiceServicer_to_server(servicer: CardReaderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from gateway.v1 import coverage_changes_pb2 as gateway_dot_v1_dot_coverage__changes__pb2
 from gateway.v1 import types_pb2 as gateway_dot_v1_dot_types__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19gateway/v1/coverage.proto\x12\ngateway.v1\x1a\x16gateway/v1/types.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\x9f\x01\n\x15UploadCoverageRequest\x12(\n\x05start\x18\x01 \x01(\x0b\x32\x17.gateway.v1.UploadStartH\x00\x12(\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x17.gateway.v1.UploadChunkH\x00\x12*\n\x06\x66inish\x18\x03 \x01(\x0b\x32\x18.gateway.v1.UploadFinishH\x00\x42\x06\n\x04step\"!\n\x0bUploadStart\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"+\n\x0bUploadChunk\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\"\n\x0cUploadFinish\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\"\xad\x01\n\x16UploadCoverageResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1a.gateway.v1.UploadProgressH\x00\x12.\n\x08received\x18\x02 \x01(\x0b\x32\x1a.gateway.v1.UploadReceivedH\x00\x12*\n\x06report\x18\x03 \x01(\x0b\x32\x18.gateway.v1.UploadReportH\x00\x42\x07\n\x05\x65vent\"(\n\x0eUploadProgress\x12\x16\n\x0e\x64urable_offset\x18\x01 \x01(\x03\"W\n\x0eUploadReceived\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\x12\x31\n\rreceived_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa4\x02\n\x0cUploadReport\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nlines_read\x18\x02 \x01(\x03\x12\x15\n\rlines_applied\x18\x03 \x01(\x03\x12\x17\n\x0flines_unchanged\x18\x04 \x01(\x03\x12\x15\n\rlines_refused\x18\x05 \x01(\x03\x12.\n\rrefused_lines\x18\x06 \x03(\x0b\x32\x17.gateway.v1.RefusedLine\x12\x10\n\x08\x65ncoding\x18\x07 \x01(\t\x12\x31\n\rreceived_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x61pplied_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"f\n\x0bRefusedLine\x12\x13\n\x0bline_number\x18\x01 \x01(\x03\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\"\n\x06\x61\x64vice\x18\x04 \x01(\x0b\x32\x12.gateway.v1.Advice\"&\n\x10GetUploadRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"}\n\x11GetUploadResponse\x12&\n\x05state\x18\x01 \x01(\x0e\x32\x17.gateway.v1.UploadState\x12\x16\n\x0e\x64urable_offset\x18\x02 \x01(\x03\x12(\n\x06report\x18\x03 \x01(\x0b\x32\x18.gateway.v1.UploadReport\"\x9a\x01\n\x17RegisterCoverageRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12=\n\x05\x63\x65lls\x18\x02 \x03(\x0b\x32..gateway.v1.RegisterCoverageRequest.CellsEntry\x1a,\n\nCellsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"`\n\x18RegisterCoverageResponse\x12\x12\n\nis_changed\x18\x01 \x01(\x08\x12\x30\n\x0c\x61pplied_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb9\x01\n\x1fRegisterIndividualNumberRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12)\n\ninsured_id\x18\x02 \x01(\x0b\x32\x15.gateway.v1.InsuredId\x12%\n\nbirth_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12\x19\n\x11individual_number\x18\x04 \x01(\t\x12\x15\n\ris_correction\x18\x05 \x01(\x08\"i\n RegisterIndividualNumberResponse\x12\x12\n\nis_changed\x18\x01 \x01(\x08\x12\x31\n\rreceived_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"t\n GetIndividualNumberStagesRequest\x12)\n\ninsured_id\x18\x01 \x01(\x0b\x32\x15.gateway.v1.InsuredId\x12%\n\nbirth_date\x18\x02 \x01(\x0b\x32\x11.google.type.Date\"\xe3\x02\n!GetIndividualNumberStagesResponse\x12&\n\x05state\x18\x01 \x01(\x0e\x32\x17.gateway.v1.NumberState\x12\x12\n\nmismatches\x18\x02 \x03(\t\x12\x31\n\rreceived_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63hecked_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0blinked_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0eprojected_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x14visible_by_card_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x13ListOverlapsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"V\n\x14ListOverlapsResponse\x12%\n\x08overlaps\x18\x01 \x03(\x0b\x32\x13.gateway.v1.Overlap\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd1\x03\n\x07Overlap\x12)\n\ninsured_id\x18\x01 \x01(\x0b\x32\x15.gateway.v1.InsuredId\x12%\n\nbirth_date\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12+\n\x10\x61\x63quisition_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12$\n\tloss_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12\x1c\n\x14other_insurer_number\x18\x05 \x01(\t\x12\x31\n\x16other_acquisition_date\x18\x06 \x01(\x0b\x32\x11.google.type.Date\x12*\n\x0fother_loss_date\x18\x07 \x01(\x0b\x32\x11.google.type.Date\x12-\n\x12overlap_first_date\x18\x08 \x01(\x0b\x32\x11.google.type.Date\x12+\n\x10overlap_end_date\x18\t \x01(\x0b\x32\x11.google.type.Date\x12\x34\n\x10known_since_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ndays_known\x18\x0b \x01(\x05\"\\\n\x1fRecheckIndividualNumbersRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"T\n RecheckIndividualNumbersResponse\x12\x17\n\x0fnumbers_waiting\x18\x01 \x01(\x05\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x92\x01\n\x17ListLooksThroughRequest\x12)\n\ninsured_id\x18\x01 \x01(\x0b\x32\x15.gateway.v1.InsuredId\x12%\n\nbirth_date\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"[\n\x18ListLooksThroughResponse\x12&\n\x05looks\x18\x01 \x03(\x0b\x32\x17.gateway.v1.LookThrough\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc9\x01\n\x0bLookThrough\x12/\n\x0b\x61\x63\x63\x65ss_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12\x0f\n\x07outcome\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12\x18\n\x10\x61\x63\x63\x65ss_record_id\x18\x08 \x01(\t\x12\x11\n\tis_linked\x18\t \x01(\x08*|\n\x0bUploadState\x12\x1c\n\x18UPLOAD_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16UPLOAD_STATE_RECEIVING\x10\x01\x12\x19\n\x15UPLOAD_STATE_RECEIVED\x10\x02\x12\x18\n\x14UPLOAD_STATE_APPLIED\x10\x03*\xb0\x01\n\x0bNumberState\x12\x1c\n\x18NUMBER_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15NUMBER_STATE_RECEIVED\x10\x01\x12\x17\n\x13NUMBER_STATE_LINKED\x10\x02\x12\x1a\n\x16NUMBER_STATE_SUSPENDED\x10\x03\x12\x17\n\x13NUMBER_STATE_WANTED\x10\x04\x12\x1a\n\x16NUMBER_STATE_NOT_FOUND\x10\x05\x32\xc5\x06\n\x0f\x43overageService\x12[\n\x0eUploadCoverage\x12!.gateway.v1.UploadCoverageRequest\x1a\".gateway.v1.UploadCoverageResponse(\x01\x30\x01\x12M\n\tGetUpload\x12\x1c.gateway.v1.GetUploadRequest\x1a\x1d.gateway.v1.GetUploadResponse\"\x03\x90\x02\x01\x12]\n\x10RegisterCoverage\x12#.gateway.v1.RegisterCoverageRequest\x1a$.gateway.v1.RegisterCoverageResponse\x12u\n\x18RegisterIndividualNumber\x12+.gateway.v1.RegisterIndividualNumberRequest\x1a,.gateway.v1.RegisterIndividualNumberResponse\x12}\n\x19GetIndividualNumberStages\x12,.gateway.v1.GetIndividualNumberStagesRequest\x1a-.gateway.v1.GetIndividualNumberStagesResponse\"\x03\x90\x02\x01\x12V\n\x0cListOverlaps\x12\x1f.gateway.v1.ListOverlapsRequest\x1a .gateway.v1.ListOverlapsResponse\"\x03\x90\x02\x01\x12u\n\x18RecheckIndividualNumbers\x12+.gateway.v1.RecheckIndividualNumbersRequest\x1a,.gateway.v1.RecheckIndividualNumbersResponse\x12\x62\n\x10ListLooksThrough\x12#.gateway.v1.ListLooksThroughRequest\x1a$.gateway.v1.ListLooksThroughResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19gateway/v1/coverage.proto\x12\ngateway.v1\x1a!gateway/v1/coverage_changes.proto\x1a\x16gateway/v1/types.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\x9f\x01\n\x15UploadCoverageRequest\x12(\n\x05start\x18\x01 \x01(\x0b\x32\x17.gateway.v1.UploadStartH\x00\x12(\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x17.gateway.v1.UploadChunkH\x00\x12*\n\x06\x66inish\x18\x03 \x01(\x0b\x32\x18.gateway.v1.UploadFinishH\x00\x42\x06\n\x04step\"5\n\x0bUploadStart\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nis_dry_run\x18\x02 \x01(\x08\"+\n\x0bUploadChunk\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"2\n\x0cUploadFinish\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\"\xdd\x01\n\x16UploadCoverageResponse\x12.\n\x08progress\x18\x01 \x01(\x0b\x32\x1a.gateway.v1.UploadProgressH\x00\x12.\n\x08received\x18\x02 \x01(\x0b\x32\x1a.gateway.v1.UploadReceivedH\x00\x12*\n\x06report\x18\x03 \x01(\x0b\x32\x18.gateway.v1.UploadReportH\x00\x12.\n\x08\x61pplying\x18\x04 \x01(\x0b\x32\x1a.gateway.v1.UploadApplyingH\x00\x42\x07\n\x05\x65vent\"(\n\x0eUploadProgress\x12\x16\n\x0e\x64urable_offset\x18\x01 \x01(\x03\"l\n\x0eUploadReceived\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\x12\x31\n\rreceived_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0blines_total\x18\x03 \x01(\x03\"9\n\x0eUploadApplying\x12\x12\n\nlines_read\x18\x01 \x01(\x03\x12\x13\n\x0blines_total\x18\x02 \x01(\x03\"\xd4\x02\n\x0cUploadReport\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nlines_read\x18\x02 \x01(\x03\x12\x15\n\rlines_applied\x18\x03 \x01(\x03\x12\x17\n\x0flines_unchanged\x18\x04 \x01(\x03\x12\x15\n\rlines_refused\x18\x05 \x01(\x03\x12.\n\rrefused_lines\x18\x06 \x03(\x0b\x32\x17.gateway.v1.RefusedLine\x12\x10\n\x08\x65ncoding\x18\x07 \x01(\t\x12\x31\n\rreceived_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x61pplied_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nis_dry_run\x18\n \x01(\x08\x12\x1a\n\x12refused_lines_kept\x18\x0b \x01(\x03\"f\n\x0bRefusedLine\x12\x13\n\x0bline_number\x18\x01 \x01(\x03\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\"\n\x06\x61\x64vice\x18\x04 \x01(\x0b\x32\x12.gateway.v1.Advice\"&\n\x10GetUploadRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"\xba\x01\n\x11GetUploadResponse\x12&\n\x05state\x18\x01 \x01(\x0e\x32\x17.gateway.v1.UploadState\x12\x16\n\x0e\x64urable_offset\x18\x02 \x01(\x03\x12(\n\x06report\x18\x03 \x01(\x0b\x32\x18.gateway.v1.UploadReport\x12\x12\n\nlines_read\x18\x04 \x01(\x03\x12\x13\n\x0blines_total\x18\x05 \x01(\x03\x12\x12\n\nis_dry_run\x18\x06 \x01(\x08\"T\n\x17ListRefusedLinesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"c\n\x18ListRefusedLinesResponse\x12.\n\rrefused_lines\x18\x01 \x03(\x0b\x32\x17.gateway.v1.RefusedLine\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9a\x01\n\x17RegisterCoverageRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12=\n\x05\x63\x65lls\x18\x02 \x03(\x0b\x32..gateway.v1.RegisterCoverageRequest.CellsEntry\x1a,\n\nCellsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"`\n\x18RegisterCoverageResponse\x12\x12\n\nis_changed\x18\x01 \x01(\x08\x12\x30\n\x0c\x61pplied_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb9\x01\n\x1fRegisterIndividualNumberRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12)\n\ninsured_id\x18\x02 \x01(\x0b\x32\x15.gateway.v1.InsuredId\x12%\n\nbirth_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12\x19\n\x11individual_number\x18\x04 \x01(\t\x12\x15\n\ris_correction\x18\x05 \x01(\x08\"i\n RegisterIndividualNumberResponse\x12\x12\n\nis_changed\x18\x01 \x01(\x08\x12\x31\n\rreceived_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"t\n GetIndividualNumberStagesRequest\x12)\n\ninsured_id\x18\x01 \x01(\x0b\x32\x15.gateway.v1.InsuredId\x12%\n\nbirth_date\x18\x02 \x01(\x0b\x32\x11.google.type.Date\"\xe3\x02\n!GetIndividualNumberStagesResponse\x12&\n\x05state\x18\x01 \x01(\x0e\x32\x17.gateway.v1.NumberState\x12\x12\n\nmismatches\x18\x02 \x03(\t\x12\x31\n\rreceived_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63hecked_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0blinked_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0eprojected_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x14visible_by_card_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x13ListOverlapsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"V\n\x14ListOverlapsResponse\x12%\n\x08overlaps\x18\x01 \x03(\x0b\x32\x13.gateway.v1.Overlap\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd1\x03\n\x07Overlap\x12)\n\ninsured_id\x18\x01 \x01(\x0b\x32\x15.gateway.v1.InsuredId\x12%\n\nbirth_date\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12+\n\x10\x61\x63quisition_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12$\n\tloss_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12\x1c\n\x14other_insurer_number\x18\x05 \x01(\t\x12\x31\n\x16other_acquisition_date\x18\x06 \x01(\x0b\x32\x11.google.type.Date\x12*\n\x0fother_loss_date\x18\x07 \x01(\x0b\x32\x11.google.type.Date\x12-\n\x12overlap_first_date\x18\x08 \x01(\x0b\x32\x11.google.type.Date\x12+\n\x10overlap_end_date\x18\t \x01(\x0b\x32\x11.google.type.Date\x12\x34\n\x10known_since_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ndays_known\x18\x0b \x01(\x05\"\\\n\x1fRecheckIndividualNumbersRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"T\n RecheckIndividualNumbersResponse\x12\x17\n\x0fnumbers_waiting\x18\x01 \x01(\x05\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"[\n\x1eSearchIndividualNumbersRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"i\n\x1fSearchIndividualNumbersResponse\x12\x16\n\x0enumbers_wanted\x18\x01 \x01(\x05\x12\x15\n\ritems_missing\x18\x02 \x01(\x05\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x92\x01\n\x17ListLooksThroughRequest\x12)\n\ninsured_id\x18\x01 \x01(\x0b\x32\x15.gateway.v1.InsuredId\x12%\n\nbirth_date\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"[\n\x18ListLooksThroughResponse\x12&\n\x05looks\x18\x01 \x03(\x0b\x32\x17.gateway.v1.LookThrough\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc9\x01\n\x0bLookThrough\x12/\n\x0b\x61\x63\x63\x65ss_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12\x0f\n\x07outcome\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12\x18\n\x10\x61\x63\x63\x65ss_record_id\x18\x08 \x01(\t\x12\x11\n\tis_linked\x18\t \x01(\x08*|\n\x0bUploadState\x12\x1c\n\x18UPLOAD_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16UPLOAD_STATE_RECEIVING\x10\x01\x12\x19\n\x15UPLOAD_STATE_RECEIVED\x10\x02\x12\x18\n\x14UPLOAD_STATE_APPLIED\x10\x03*\xb0\x01\n\x0bNumberState\x12\x1c\n\x18NUMBER_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15NUMBER_STATE_RECEIVED\x10\x01\x12\x17\n\x13NUMBER_STATE_LINKED\x10\x02\x12\x1a\n\x16NUMBER_STATE_SUSPENDED\x10\x03\x12\x17\n\x13NUMBER_STATE_WANTED\x10\x04\x12\x1a\n\x16NUMBER_STATE_NOT_FOUND\x10\x05\x32\xbe\x0c\n\x0f\x43overageService\x12[\n\x0eUploadCoverage\x12!.gateway.v1.UploadCoverageRequest\x1a\".gateway.v1.UploadCoverageResponse(\x01\x30\x01\x12M\n\tGetUpload\x12\x1c.gateway.v1.GetUploadRequest\x1a\x1d.gateway.v1.GetUploadResponse\"\x03\x90\x02\x01\x12\x62\n\x10ListRefusedLines\x12#.gateway.v1.ListRefusedLinesRequest\x1a$.gateway.v1.ListRefusedLinesResponse\"\x03\x90\x02\x01\x12]\n\x10RegisterCoverage\x12#.gateway.v1.RegisterCoverageRequest\x1a$.gateway.v1.RegisterCoverageResponse\x12\x66\n\x13RegisterAcquisition\x12&.gateway.v1.RegisterAcquisitionRequest\x1a\'.gateway.v1.RegisterAcquisitionResponse\x12N\n\x0b\x43hangeItems\x12\x1e.gateway.v1.ChangeItemsRequest\x1a\x1f.gateway.v1.ChangeItemsResponse\x12Q\n\x0cRegisterLoss\x12\x1f.gateway.v1.RegisterLossRequest\x1a .gateway.v1.RegisterLossResponse\x12Z\n\x0f\x43orrectCoverage\x12\".gateway.v1.CorrectCoverageRequest\x1a#.gateway.v1.CorrectCoverageResponse\x12W\n\x0e\x43\x61ncelCoverage\x12!.gateway.v1.CancelCoverageRequest\x1a\".gateway.v1.CancelCoverageResponse\x12_\n\x0fListCollections\x12\".gateway.v1.ListCollectionsRequest\x1a#.gateway.v1.ListCollectionsResponse\"\x03\x90\x02\x01\x12u\n\x18RegisterIndividualNumber\x12+.gateway.v1.RegisterIndividualNumberRequest\x1a,.gateway.v1.RegisterIndividualNumberResponse\x12}\n\x19GetIndividualNumberStages\x12,.gateway.v1.GetIndividualNumberStagesRequest\x1a-.gateway.v1.GetIndividualNumberStagesResponse\"\x03\x90\x02\x01\x12V\n\x0cListOverlaps\x12\x1f.gateway.v1.ListOverlapsRequest\x1a .gateway.v1.ListOverlapsResponse\"\x03\x90\x02\x01\x12u\n\x18RecheckIndividualNumbers\x12+.gateway.v1.RecheckIndividualNumbersRequest\x1a,.gateway.v1.RecheckIndividualNumbersResponse\x12r\n\x17SearchIndividualNumbers\x12*.gateway.v1.SearchIndividualNumbersRequest\x1a+.gateway.v1.SearchIndividualNumbersResponse\x12\x62\n\x10ListLooksThrough\x12#.gateway.v1.ListLooksThroughRequest\x1a$.gateway.v1.ListLooksThroughResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,68 +39,82 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERCOVERAGEREQUEST_CELLSENTRY']._serialized_options = b'8\001'
   _globals['_COVERAGESERVICE'].methods_by_name['GetUpload']._loaded_options = None
   _globals['_COVERAGESERVICE'].methods_by_name['GetUpload']._serialized_options = b'\220\002\001'
+  _globals['_COVERAGESERVICE'].methods_by_name['ListRefusedLines']._loaded_options = None
+  _globals['_COVERAGESERVICE'].methods_by_name['ListRefusedLines']._serialized_options = b'\220\002\001'
+  _globals['_COVERAGESERVICE'].methods_by_name['ListCollections']._loaded_options = None
+  _globals['_COVERAGESERVICE'].methods_by_name['ListCollections']._serialized_options = b'\220\002\001'
   _globals['_COVERAGESERVICE'].methods_by_name['GetIndividualNumberStages']._loaded_options = None
   _globals['_COVERAGESERVICE'].methods_by_name['GetIndividualNumberStages']._serialized_options = b'\220\002\001'
   _globals['_COVERAGESERVICE'].methods_by_name['ListOverlaps']._loaded_options = None
   _globals['_COVERAGESERVICE'].methods_by_name['ListOverlaps']._serialized_options = b'\220\002\001'
   _globals['_COVERAGESERVICE'].methods_by_name['ListLooksThrough']._loaded_options = None
   _globals['_COVERAGESERVICE'].methods_by_name['ListLooksThrough']._serialized_options = b'\220\002\001'
-  _globals['_UPLOADSTATE']._serialized_start=3543
-  _globals['_UPLOADSTATE']._serialized_end=3667
-  _globals['_NUMBERSTATE']._serialized_start=3670
-  _globals['_NUMBERSTATE']._serialized_end=3846
-  _globals['_UPLOADCOVERAGEREQUEST']._serialized_start=123
-  _globals['_UPLOADCOVERAGEREQUEST']._serialized_end=282
-  _globals['_UPLOADSTART']._serialized_start=284
-  _globals['_UPLOADSTART']._serialized_end=317
-  _globals['_UPLOADCHUNK']._serialized_start=319
-  _globals['_UPLOADCHUNK']._serialized_end=362
-  _globals['_UPLOADFINISH']._serialized_start=364
-  _globals['_UPLOADFINISH']._serialized_end=398
-  _globals['_UPLOADCOVERAGERESPONSE']._serialized_start=401
-  _globals['_UPLOADCOVERAGERESPONSE']._serialized_end=574
-  _globals['_UPLOADPROGRESS']._serialized_start=576
-  _globals['_UPLOADPROGRESS']._serialized_end=616
-  _globals['_UPLOADRECEIVED']._serialized_start=618
-  _globals['_UPLOADRECEIVED']._serialized_end=705
-  _globals['_UPLOADREPORT']._serialized_start=708
-  _globals['_UPLOADREPORT']._serialized_end=1000
-  _globals['_REFUSEDLINE']._serialized_start=1002
-  _globals['_REFUSEDLINE']._serialized_end=1104
-  _globals['_GETUPLOADREQUEST']._serialized_start=1106
-  _globals['_GETUPLOADREQUEST']._serialized_end=1144
-  _globals['_GETUPLOADRESPONSE']._serialized_start=1146
-  _globals['_GETUPLOADRESPONSE']._serialized_end=1271
-  _globals['_REGISTERCOVERAGEREQUEST']._serialized_start=1274
-  _globals['_REGISTERCOVERAGEREQUEST']._serialized_end=1428
-  _globals['_REGISTERCOVERAGEREQUEST_CELLSENTRY']._serialized_start=1384
-  _globals['_REGISTERCOVERAGEREQUEST_CELLSENTRY']._serialized_end=1428
-  _globals['_REGISTERCOVERAGERESPONSE']._serialized_start=1430
-  _globals['_REGISTERCOVERAGERESPONSE']._serialized_end=1526
-  _globals['_REGISTERINDIVIDUALNUMBERREQUEST']._serialized_start=1529
-  _globals['_REGISTERINDIVIDUALNUMBERREQUEST']._serialized_end=1714
-  _globals['_REGISTERINDIVIDUALNUMBERRESPONSE']._serialized_start=1716
-  _globals['_REGISTERINDIVIDUALNUMBERRESPONSE']._serialized_end=1821
-  _globals['_GETINDIVIDUALNUMBERSTAGESREQUEST']._serialized_start=1823
-  _globals['_GETINDIVIDUALNUMBERSTAGESREQUEST']._serialized_end=1939
-  _globals['_GETINDIVIDUALNUMBERSTAGESRESPONSE']._serialized_start=1942
-  _globals['_GETINDIVIDUALNUMBERSTAGESRESPONSE']._serialized_end=2297
-  _globals['_LISTOVERLAPSREQUEST']._serialized_start=2299
-  _globals['_LISTOVERLAPSREQUEST']._serialized_end=2359
-  _globals['_LISTOVERLAPSRESPONSE']._serialized_start=2361
-  _globals['_LISTOVERLAPSRESPONSE']._serialized_end=2447
-  _globals['_OVERLAP']._serialized_start=2450
-  _globals['_OVERLAP']._serialized_end=2915
-  _globals['_RECHECKINDIVIDUALNUMBERSREQUEST']._serialized_start=2917
-  _globals['_RECHECKINDIVIDUALNUMBERSREQUEST']._serialized_end=3009
-  _globals['_RECHECKINDIVIDUALNUMBERSRESPONSE']._serialized_start=3011
-  _globals['_RECHECKINDIVIDUALNUMBERSRESPONSE']._serialized_end=3095
-  _globals['_LISTLOOKSTHROUGHREQUEST']._serialized_start=3098
-  _globals['_LISTLOOKSTHROUGHREQUEST']._serialized_end=3244
-  _globals['_LISTLOOKSTHROUGHRESPONSE']._serialized_start=3246
-  _globals['_LISTLOOKSTHROUGHRESPONSE']._serialized_end=3337
-  _globals['_LOOKTHROUGH']._serialized_start=3340
-  _globals['_LOOKTHROUGH']._serialized_end=3541
-  _globals['_COVERAGESERVICE']._serialized_start=3849
-  _globals['_COVERAGESERVICE']._serialized_end=4686
+  _globals['_UPLOADSTATE']._serialized_start=4239
+  _globals['_UPLOADSTATE']._serialized_end=4363
+  _globals['_NUMBERSTATE']._serialized_start=4366
+  _globals['_NUMBERSTATE']._serialized_end=4542
+  _globals['_UPLOADCOVERAGEREQUEST']._serialized_start=158
+  _globals['_UPLOADCOVERAGEREQUEST']._serialized_end=317
+  _globals['_UPLOADSTART']._serialized_start=319
+  _globals['_UPLOADSTART']._serialized_end=372
+  _globals['_UPLOADCHUNK']._serialized_start=374
+  _globals['_UPLOADCHUNK']._serialized_end=417
+  _globals['_UPLOADFINISH']._serialized_start=419
+  _globals['_UPLOADFINISH']._serialized_end=469
+  _globals['_UPLOADCOVERAGERESPONSE']._serialized_start=472
+  _globals['_UPLOADCOVERAGERESPONSE']._serialized_end=693
+  _globals['_UPLOADPROGRESS']._serialized_start=695
+  _globals['_UPLOADPROGRESS']._serialized_end=735
+  _globals['_UPLOADRECEIVED']._serialized_start=737
+  _globals['_UPLOADRECEIVED']._serialized_end=845
+  _globals['_UPLOADAPPLYING']._serialized_start=847
+  _globals['_UPLOADAPPLYING']._serialized_end=904
+  _globals['_UPLOADREPORT']._serialized_start=907
+  _globals['_UPLOADREPORT']._serialized_end=1247
+  _globals['_REFUSEDLINE']._serialized_start=1249
+  _globals['_REFUSEDLINE']._serialized_end=1351
+  _globals['_GETUPLOADREQUEST']._serialized_start=1353
+  _globals['_GETUPLOADREQUEST']._serialized_end=1391
+  _globals['_GETUPLOADRESPONSE']._serialized_start=1394
+  _globals['_GETUPLOADRESPONSE']._serialized_end=1580
+  _globals['_LISTREFUSEDLINESREQUEST']._serialized_start=1582
+  _globals['_LISTREFUSEDLINESREQUEST']._serialized_end=1666
+  _globals['_LISTREFUSEDLINESRESPONSE']._serialized_start=1668
+  _globals['_LISTREFUSEDLINESRESPONSE']._serialized_end=1767
+  _globals['_REGISTERCOVERAGEREQUEST']._serialized_start=1770
+  _globals['_REGISTERCOVERAGEREQUEST']._serialized_end=1924
+  _globals['_REGISTERCOVERAGEREQUEST_CELLSENTRY']._serialized_start=1880
+  _globals['_REGISTERCOVERAGEREQUEST_CELLSENTRY']._serialized_end=1924
+  _globals['_REGISTERCOVERAGERESPONSE']._serialized_start=1926
+  _globals['_REGISTERCOVERAGERESPONSE']._serialized_end=2022
+  _globals['_REGISTERINDIVIDUALNUMBERREQUEST']._serialized_start=2025
+  _globals['_REGISTERINDIVIDUALNUMBERREQUEST']._serialized_end=2210
+  _globals['_REGISTERINDIVIDUALNUMBERRESPONSE']._serialized_start=2212
+  _globals['_REGISTERINDIVIDUALNUMBERRESPONSE']._serialized_end=2317
+  _globals['_GETINDIVIDUALNUMBERSTAGESREQUEST']._serialized_start=2319
+  _globals['_GETINDIVIDUALNUMBERSTAGESREQUEST']._serialized_end=2435
+  _globals['_GETINDIVIDUALNUMBERSTAGESRESPONSE']._serialized_start=2438
+  _globals['_GETINDIVIDUALNUMBERSTAGESRESPONSE']._serialized_end=2793
+  _globals['_LISTOVERLAPSREQUEST']._serialized_start=2795
+  _globals['_LISTOVERLAPSREQUEST']._serialized_end=2855
+  _globals['_LISTOVERLAPSRESPONSE']._serialized_start=2857
+  _globals['_LISTOVERLAPSRESPONSE']._serialized_end=2943
+  _globals['_OVERLAP']._serialized_start=2946
+  _globals['_OVERLAP']._serialized_end=3411
+  _globals['_RECHECKINDIVIDUALNUMBERSREQUEST']._serialized_start=3413
+  _globals['_RECHECKINDIVIDUALNUMBERSREQUEST']._serialized_end=3505
+  _globals['_RECHECKINDIVIDUALNUMBERSRESPONSE']._serialized_start=3507
+  _globals['_RECHECKINDIVIDUALNUMBERSRESPONSE']._serialized_end=3591
+  _globals['_SEARCHINDIVIDUALNUMBERSREQUEST']._serialized_start=3593
+  _globals['_SEARCHINDIVIDUALNUMBERSREQUEST']._serialized_end=3684
+  _globals['_SEARCHINDIVIDUALNUMBERSRESPONSE']._serialized_start=3686
+  _globals['_SEARCHINDIVIDUALNUMBERSRESPONSE']._serialized_end=3791
+  _globals['_LISTLOOKSTHROUGHREQUEST']._serialized_start=3794
+  _globals['_LISTLOOKSTHROUGHREQUEST']._serialized_end=3940
+  _globals['_LISTLOOKSTHROUGHRESPONSE']._serialized_start=3942
+  _globals['_LISTLOOKSTHROUGHRESPONSE']._serialized_end=4033
+  _globals['_LOOKTHROUGH']._serialized_start=4036
+  _globals['_LOOKTHROUGH']._serialized_end=4237
+  _globals['_COVERAGESERVICE']._serialized_start=4545
+  _globals['_COVERAGESERVICE']._serialized_end=6143
 # @@protoc_insertion_point(module_scope)

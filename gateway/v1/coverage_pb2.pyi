@@ -131,16 +131,20 @@ class UploadStart(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    IS_DRY_RUN_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Chosen by the sender, 1 to 64 letters, digits, hyphens, underscores; unique within an insurer."""
+    is_dry_run: _builtins.bool
+    """Whether to work the file out and report what would happen, and change nothing (予行)."""
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
+        is_dry_run: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_dry_run", b"is_dry_run", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -179,16 +183,20 @@ class UploadFinish(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
     size_bytes: _builtins.int
     """Size of the whole file in bytes."""
+    sha256: _builtins.bytes
+    """SHA-256 of the whole file, 32 bytes. If given, any other file is refused (UPLOAD_DIFFERS)."""
     def __init__(
         self,
         *,
         size_bytes: _builtins.int = ...,
+        sha256: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["size_bytes", b"size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -203,6 +211,7 @@ class UploadCoverageResponse(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     RECEIVED_FIELD_NUMBER: _builtins.int
     REPORT_FIELD_NUMBER: _builtins.int
+    APPLYING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def progress(self) -> Global___UploadProgress:
         """Everything up to here is durable."""
@@ -215,18 +224,23 @@ class UploadCoverageResponse(_message.Message):
     def report(self) -> Global___UploadReport:
         """All good lines are visible."""
 
+    @_builtins.property
+    def applying(self) -> Global___UploadApplying:
+        """Lines are being applied; sent about twice a second, also while other files come first."""
+
     def __init__(
         self,
         *,
         progress: Global___UploadProgress | None = ...,
         received: Global___UploadReceived | None = ...,
         report: Global___UploadReport | None = ...,
+        applying: Global___UploadApplying | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "progress", b"progress", "received", b"received", "report", b"report"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["applying", b"applying", "event", b"event", "progress", b"progress", "received", b"received", "report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "progress", b"progress", "received", b"received", "report", b"report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applying", b"applying", "event", b"event", "progress", b"progress", "received", b"received", "report", b"report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["progress", "received", "report"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["progress", "received", "report", "applying"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -262,8 +276,11 @@ class UploadReceived(_message.Message):
 
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     RECEIVED_TIME_FIELD_NUMBER: _builtins.int
+    LINES_TOTAL_FIELD_NUMBER: _builtins.int
     size_bytes: _builtins.int
     """Size of the file in bytes."""
+    lines_total: _builtins.int
+    """Lines of the file, the header not counted."""
     @_builtins.property
     def received_time(self) -> _timestamp_pb2.Timestamp:
         """When the last byte became durable."""
@@ -273,18 +290,45 @@ class UploadReceived(_message.Message):
         *,
         size_bytes: _builtins.int = ...,
         received_time: _timestamp_pb2.Timestamp | None = ...,
+        lines_total: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["received_time", b"received_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["received_time", b"received_time", "size_bytes", b"size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines_total", b"lines_total", "received_time", b"received_time", "size_bytes", b"size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UploadReceived: _TypeAlias = UploadReceived  # noqa: Y015
 
 @_typing.final
+class UploadApplying(_message.Message):
+    """Tells how far applying is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINES_READ_FIELD_NUMBER: _builtins.int
+    LINES_TOTAL_FIELD_NUMBER: _builtins.int
+    lines_read: _builtins.int
+    """Lines done."""
+    lines_total: _builtins.int
+    """Lines of the file, the header not counted. Zero if they were not counted."""
+    def __init__(
+        self,
+        *,
+        lines_read: _builtins.int = ...,
+        lines_total: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines_read", b"lines_read", "lines_total", b"lines_total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UploadApplying: _TypeAlias = UploadApplying  # noqa: Y015
+
+@_typing.final
 class UploadReport(_message.Message):
-    """Tells what became of each line."""
+    """Tells what became of each line; of a dry run, what would."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -297,6 +341,8 @@ class UploadReport(_message.Message):
     ENCODING_FIELD_NUMBER: _builtins.int
     RECEIVED_TIME_FIELD_NUMBER: _builtins.int
     APPLIED_TIME_FIELD_NUMBER: _builtins.int
+    IS_DRY_RUN_FIELD_NUMBER: _builtins.int
+    REFUSED_LINES_KEPT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The sender's id of the upload."""
     lines_read: _builtins.int
@@ -309,9 +355,13 @@ class UploadReport(_message.Message):
     """Lines refused."""
     encoding: _builtins.str
     """Encoding the file was read in: "utf-8" or "cp932"."""
+    is_dry_run: _builtins.bool
+    """Whether nothing was changed."""
+    refused_lines_kept: _builtins.int
+    """Refused lines ListRefusedLines gives: all, or `refused_lines_kept_max` of them."""
     @_builtins.property
     def refused_lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___RefusedLine]:
-        """Each refused line, in order; at most `refused_lines_reported_max` of them."""
+        """The first refused lines, in order; at most `refused_lines_reported_max` of them."""
 
     @_builtins.property
     def received_time(self) -> _timestamp_pb2.Timestamp:
@@ -319,7 +369,7 @@ class UploadReport(_message.Message):
 
     @_builtins.property
     def applied_time(self) -> _timestamp_pb2.Timestamp:
-        """When the last good line became visible."""
+        """When the last good line became visible; of a dry run, when it ended."""
 
     def __init__(
         self,
@@ -333,10 +383,12 @@ class UploadReport(_message.Message):
         encoding: _builtins.str = ...,
         received_time: _timestamp_pb2.Timestamp | None = ...,
         applied_time: _timestamp_pb2.Timestamp | None = ...,
+        is_dry_run: _builtins.bool = ...,
+        refused_lines_kept: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["applied_time", b"applied_time", "received_time", b"received_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_time", b"applied_time", "encoding", b"encoding", "lines_applied", b"lines_applied", "lines_read", b"lines_read", "lines_refused", b"lines_refused", "lines_unchanged", b"lines_unchanged", "received_time", b"received_time", "refused_lines", b"refused_lines", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_time", b"applied_time", "encoding", b"encoding", "is_dry_run", b"is_dry_run", "lines_applied", b"lines_applied", "lines_read", b"lines_read", "lines_refused", b"lines_refused", "lines_unchanged", b"lines_unchanged", "received_time", b"received_time", "refused_lines", b"refused_lines", "refused_lines_kept", b"refused_lines_kept", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -409,10 +461,19 @@ class GetUploadResponse(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     DURABLE_OFFSET_FIELD_NUMBER: _builtins.int
     REPORT_FIELD_NUMBER: _builtins.int
+    LINES_READ_FIELD_NUMBER: _builtins.int
+    LINES_TOTAL_FIELD_NUMBER: _builtins.int
+    IS_DRY_RUN_FIELD_NUMBER: _builtins.int
     state: Global___UploadState.ValueType
     """How far it has come."""
     durable_offset: _builtins.int
     """The first byte that is not durable."""
+    lines_read: _builtins.int
+    """Lines applied so far."""
+    lines_total: _builtins.int
+    """Lines of the file, the header not counted. Zero before all is received."""
+    is_dry_run: _builtins.bool
+    """Whether it is a dry run. Not known before all is received."""
     @_builtins.property
     def report(self) -> Global___UploadReport:
         """The report; absent before the upload is applied."""
@@ -423,14 +484,75 @@ class GetUploadResponse(_message.Message):
         state: Global___UploadState.ValueType = ...,
         durable_offset: _builtins.int = ...,
         report: Global___UploadReport | None = ...,
+        lines_read: _builtins.int = ...,
+        lines_total: _builtins.int = ...,
+        is_dry_run: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["durable_offset", b"durable_offset", "report", b"report", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["durable_offset", b"durable_offset", "is_dry_run", b"is_dry_run", "lines_read", b"lines_read", "lines_total", b"lines_total", "report", b"report", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetUploadResponse: _TypeAlias = GetUploadResponse  # noqa: Y015
+
+@_typing.final
+class ListRefusedLinesRequest(_message.Message):
+    """Asks for refused lines."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """The sender's id of the upload."""
+    page_size: _builtins.int
+    """At most so many, 1 to 1000. Zero: 500."""
+    page_token: _builtins.str
+    """The next_page_token of the page before. Empty for the first."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRefusedLinesRequest: _TypeAlias = ListRefusedLinesRequest  # noqa: Y015
+
+@_typing.final
+class ListRefusedLinesResponse(_message.Message):
+    """Gives refused lines."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFUSED_LINES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page. Empty after the last."""
+    @_builtins.property
+    def refused_lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___RefusedLine]:
+        """The lines, by line number."""
+
+    def __init__(
+        self,
+        *,
+        refused_lines: _abc.Iterable[Global___RefusedLine] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "refused_lines", b"refused_lines"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRefusedLinesResponse: _TypeAlias = ListRefusedLinesResponse  # noqa: Y015
 
 @_typing.final
 class RegisterCoverageRequest(_message.Message):
@@ -860,6 +982,68 @@ class RecheckIndividualNumbersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecheckIndividualNumbersResponse: _TypeAlias = RecheckIndividualNumbersResponse  # noqa: Y015
+
+@_typing.final
+class SearchIndividualNumbersRequest(_message.Message):
+    """Asks for missing numbers to be looked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Chosen by the sender, 1 to 64 letters, digits, hyphens, underscores."""
+    page_size: _builtins.int
+    """At most so many enrollees, with a number or without, 1 to 1000. Zero: 200."""
+    page_token: _builtins.str
+    """The next_page_token of the page before. Empty for the first."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchIndividualNumbersRequest: _TypeAlias = SearchIndividualNumbersRequest  # noqa: Y015
+
+@_typing.final
+class SearchIndividualNumbersResponse(_message.Message):
+    """Tells what is looked for now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBERS_WANTED_FIELD_NUMBER: _builtins.int
+    ITEMS_MISSING_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    numbers_wanted: _builtins.int
+    """Numbers of this page the register is being asked for."""
+    items_missing: _builtins.int
+    """Enrollees of this page without a number of whom one of the five items is not registered, so
+    that nobody can be asked.
+    """
+    next_page_token: _builtins.str
+    """Asks for the next page. Empty after the last."""
+    def __init__(
+        self,
+        *,
+        numbers_wanted: _builtins.int = ...,
+        items_missing: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items_missing", b"items_missing", "next_page_token", b"next_page_token", "numbers_wanted", b"numbers_wanted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchIndividualNumbersResponse: _TypeAlias = SearchIndividualNumbersResponse  # noqa: Y015
 
 @_typing.final
 class ListLooksThroughRequest(_message.Message):

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from gateway.v1 import coverage_changes_pb2 as gateway_dot_v1_dot_coverage__changes__pb2
 from gateway.v1 import coverage_pb2 as gateway_dot_v1_dot_coverage__pb2
 
 GRPC_GENERATED_VERSION = '1.78.2'
@@ -48,10 +49,45 @@ class CoverageServiceStub(object):
                 request_serializer=gateway_dot_v1_dot_coverage__pb2.GetUploadRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_coverage__pb2.GetUploadResponse.FromString,
                 _registered_method=True)
+        self.ListRefusedLines = channel.unary_unary(
+                '/gateway.v1.CoverageService/ListRefusedLines',
+                request_serializer=gateway_dot_v1_dot_coverage__pb2.ListRefusedLinesRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_coverage__pb2.ListRefusedLinesResponse.FromString,
+                _registered_method=True)
         self.RegisterCoverage = channel.unary_unary(
                 '/gateway.v1.CoverageService/RegisterCoverage',
                 request_serializer=gateway_dot_v1_dot_coverage__pb2.RegisterCoverageRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_coverage__pb2.RegisterCoverageResponse.FromString,
+                _registered_method=True)
+        self.RegisterAcquisition = channel.unary_unary(
+                '/gateway.v1.CoverageService/RegisterAcquisition',
+                request_serializer=gateway_dot_v1_dot_coverage__changes__pb2.RegisterAcquisitionRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_coverage__changes__pb2.RegisterAcquisitionResponse.FromString,
+                _registered_method=True)
+        self.ChangeItems = channel.unary_unary(
+                '/gateway.v1.CoverageService/ChangeItems',
+                request_serializer=gateway_dot_v1_dot_coverage__changes__pb2.ChangeItemsRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_coverage__changes__pb2.ChangeItemsResponse.FromString,
+                _registered_method=True)
+        self.RegisterLoss = channel.unary_unary(
+                '/gateway.v1.CoverageService/RegisterLoss',
+                request_serializer=gateway_dot_v1_dot_coverage__changes__pb2.RegisterLossRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_coverage__changes__pb2.RegisterLossResponse.FromString,
+                _registered_method=True)
+        self.CorrectCoverage = channel.unary_unary(
+                '/gateway.v1.CoverageService/CorrectCoverage',
+                request_serializer=gateway_dot_v1_dot_coverage__changes__pb2.CorrectCoverageRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_coverage__changes__pb2.CorrectCoverageResponse.FromString,
+                _registered_method=True)
+        self.CancelCoverage = channel.unary_unary(
+                '/gateway.v1.CoverageService/CancelCoverage',
+                request_serializer=gateway_dot_v1_dot_coverage__changes__pb2.CancelCoverageRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_coverage__changes__pb2.CancelCoverageResponse.FromString,
+                _registered_method=True)
+        self.ListCollections = channel.unary_unary(
+                '/gateway.v1.CoverageService/ListCollections',
+                request_serializer=gateway_dot_v1_dot_coverage__changes__pb2.ListCollectionsRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_coverage__changes__pb2.ListCollectionsResponse.FromString,
                 _registered_method=True)
         self.RegisterIndividualNumber = channel.unary_unary(
                 '/gateway.v1.CoverageService/RegisterIndividualNumber',
@@ -73,6 +109,11 @@ class CoverageServiceStub(object):
                 request_serializer=gateway_dot_v1_dot_coverage__pb2.RecheckIndividualNumbersRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_coverage__pb2.RecheckIndividualNumbersResponse.FromString,
                 _registered_method=True)
+        self.SearchIndividualNumbers = channel.unary_unary(
+                '/gateway.v1.CoverageService/SearchIndividualNumbers',
+                request_serializer=gateway_dot_v1_dot_coverage__pb2.SearchIndividualNumbersRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_coverage__pb2.SearchIndividualNumbersResponse.FromString,
+                _registered_method=True)
         self.ListLooksThrough = channel.unary_unary(
                 '/gateway.v1.CoverageService/ListLooksThrough',
                 request_serializer=gateway_dot_v1_dot_coverage__pb2.ListLooksThroughRequest.SerializeToString,
@@ -92,7 +133,8 @@ class CoverageServiceServicer(object):
 
         The first message opens the upload; chunks follow; `finish` closes it. The server answers with
         the offset that is durable (resume there), then `received` (all bytes are safe), then `report`
-        (all good lines are visible). The same request_id gives the same report again.
+        (all good lines are visible). Between the two it tells now and then how far applying is. The
+        same request_id gives the same report again. A dry run does the same and changes nothing.
 
         Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, UPLOAD_OFFSET_WRONG, FIELD_REQUIRED),
         FAILED_PRECONDITION (UPLOAD_DIFFERS, UPLOAD_BUSY), PERMISSION_DENIED (ROLE_NOT_ALLOWED),
@@ -111,12 +153,92 @@ class CoverageServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRefusedLines(self, request, context):
+        """Lists the refused lines of an upload of the caller that is applied, a page at a time.
+
+        The report of an upload carries only the first of them.
+
+        Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG, PAGE_TOKEN_WRONG), NOT_FOUND
+        (UPLOAD_UNKNOWN), FAILED_PRECONDITION (UPLOAD_NOT_APPLIED), PERMISSION_DENIED, UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RegisterCoverage(self, request, context):
         """Registers one change, given as the cells of one line of the coverage file.
 
         Refuses with INVALID_ARGUMENT for a bad cell, FAILED_PRECONDITION for a change that contradicts
         what is stored (COVERAGE_EXISTS, COVERAGE_OVERLAPS, COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS,
         ALREADY_LOST), PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RegisterAcquisition(self, request, context):
+        """Registers that a cover begins (新規).
+
+        This and the four calls below say what a line of the coverage file with the same action says,
+        and are refused for the same reasons; the field named is the message's own path. Refuses with
+        INVALID_ARGUMENT for a bad field, FAILED_PRECONDITION (COVERAGE_EXISTS, COVERAGE_OVERLAPS,
+        NUMBER_DIFFERS, UPLOAD_DIFFERS ...), PERMISSION_DENIED (ROLE_NOT_ALLOWED,
+        INSURER_NOT_CALLER), UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeItems(self, request, context):
+        """Registers that items of a cover changed in the world (異動).
+
+        Refuses with INVALID_ARGUMENT for a bad field (NOTHING_TO_CHANGE, DOC_MISSING ...),
+        FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, COVERAGE_EXISTS, UPLOAD_DIFFERS),
+        PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RegisterLoss(self, request, context):
+        """Registers that a cover ends (喪失).
+
+        Refuses with INVALID_ARGUMENT for a bad field (LOSS_BEFORE_ACQUISITION ...),
+        FAILED_PRECONDITION (ALREADY_LOST, COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, UPLOAD_DIFFERS),
+        PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CorrectCoverage(self, request, context):
+        """Corrects what was registered, identifiers, days and a loss included (訂正).
+
+        Refuses with INVALID_ARGUMENT for a bad field (NOTHING_TO_CHANGE, DOC_MISSING ...),
+        FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, COVERAGE_EXISTS,
+        COVERAGE_OVERLAPS, UPLOAD_DIFFERS), PERMISSION_DENIED (ROLE_NOT_ALLOWED,
+        INSURER_NOT_CALLER), UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelCoverage(self, request, context):
+        """Cancels a cover that never existed (取消).
+
+        Refuses with INVALID_ARGUMENT for a bad field, FAILED_PRECONDITION (COVERAGE_UNKNOWN,
+        COVERAGE_AMBIGUOUS, UPLOAD_DIFFERS), PERMISSION_DENIED (ROLE_NOT_ALLOWED,
+        INSURER_NOT_CALLER), UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCollections(self, request, context):
+        """Lists the caller's enrollees who lost cover and had a card or a qualification certificate.
+
+        Refuses with INVALID_ARGUMENT (CODE_UNKNOWN, FORMAT_WRONG), PERMISSION_DENIED
+        (ROLE_NOT_ALLOWED), UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -173,6 +295,21 @@ class CoverageServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SearchIndividualNumbers(self, request, context):
+        """Has the register asked for the numbers of the caller's enrollees without one, a page at a time,
+        by the five items (5情報). All five must match one resident; what is found is checked like a
+        told number.
+
+        Works whatever the gateway's setting of searching by itself. One that is looked for already is
+        not put twice; one not found before is looked for again. Ask on with next_page_token.
+
+        Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG), FAILED_PRECONDITION
+        (NUMBERS_NOT_CHECKED), PERMISSION_DENIED (ROLE_NOT_ALLOWED), UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListLooksThrough(self, request, context):
         """Lists who could have seen an enrollee's covers through each person the enrollee was linked to.
 
@@ -199,10 +336,45 @@ def add_CoverageServiceServicer_to_server(servicer, server):
                     request_deserializer=gateway_dot_v1_dot_coverage__pb2.GetUploadRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_coverage__pb2.GetUploadResponse.SerializeToString,
             ),
+            'ListRefusedLines': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRefusedLines,
+                    request_deserializer=gateway_dot_v1_dot_coverage__pb2.ListRefusedLinesRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_coverage__pb2.ListRefusedLinesResponse.SerializeToString,
+            ),
             'RegisterCoverage': grpc.unary_unary_rpc_method_handler(
                     servicer.RegisterCoverage,
                     request_deserializer=gateway_dot_v1_dot_coverage__pb2.RegisterCoverageRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_coverage__pb2.RegisterCoverageResponse.SerializeToString,
+            ),
+            'RegisterAcquisition': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterAcquisition,
+                    request_deserializer=gateway_dot_v1_dot_coverage__changes__pb2.RegisterAcquisitionRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_coverage__changes__pb2.RegisterAcquisitionResponse.SerializeToString,
+            ),
+            'ChangeItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeItems,
+                    request_deserializer=gateway_dot_v1_dot_coverage__changes__pb2.ChangeItemsRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_coverage__changes__pb2.ChangeItemsResponse.SerializeToString,
+            ),
+            'RegisterLoss': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterLoss,
+                    request_deserializer=gateway_dot_v1_dot_coverage__changes__pb2.RegisterLossRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_coverage__changes__pb2.RegisterLossResponse.SerializeToString,
+            ),
+            'CorrectCoverage': grpc.unary_unary_rpc_method_handler(
+                    servicer.CorrectCoverage,
+                    request_deserializer=gateway_dot_v1_dot_coverage__changes__pb2.CorrectCoverageRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_coverage__changes__pb2.CorrectCoverageResponse.SerializeToString,
+            ),
+            'CancelCoverage': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelCoverage,
+                    request_deserializer=gateway_dot_v1_dot_coverage__changes__pb2.CancelCoverageRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_coverage__changes__pb2.CancelCoverageResponse.SerializeToString,
+            ),
+            'ListCollections': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCollections,
+                    request_deserializer=gateway_dot_v1_dot_coverage__changes__pb2.ListCollectionsRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_coverage__changes__pb2.ListCollectionsResponse.SerializeToString,
             ),
             'RegisterIndividualNumber': grpc.unary_unary_rpc_method_handler(
                     servicer.RegisterIndividualNumber,
@@ -223,6 +395,11 @@ def add_CoverageServiceServicer_to_server(servicer, server):
                     servicer.RecheckIndividualNumbers,
                     request_deserializer=gateway_dot_v1_dot_coverage__pb2.RecheckIndividualNumbersRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_coverage__pb2.RecheckIndividualNumbersResponse.SerializeToString,
+            ),
+            'SearchIndividualNumbers': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchIndividualNumbers,
+                    request_deserializer=gateway_dot_v1_dot_coverage__pb2.SearchIndividualNumbersRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_coverage__pb2.SearchIndividualNumbersResponse.SerializeToString,
             ),
             'ListLooksThrough': grpc.unary_unary_rpc_method_handler(
                     servicer.ListLooksThrough,
@@ -299,6 +476,33 @@ class CoverageService(object):
             _registered_method=True)
 
     @staticmethod
+    def ListRefusedLines(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.CoverageService/ListRefusedLines',
+            gateway_dot_v1_dot_coverage__pb2.ListRefusedLinesRequest.SerializeToString,
+            gateway_dot_v1_dot_coverage__pb2.ListRefusedLinesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def RegisterCoverage(request,
             target,
             options=(),
@@ -315,6 +519,168 @@ class CoverageService(object):
             '/gateway.v1.CoverageService/RegisterCoverage',
             gateway_dot_v1_dot_coverage__pb2.RegisterCoverageRequest.SerializeToString,
             gateway_dot_v1_dot_coverage__pb2.RegisterCoverageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterAcquisition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.CoverageService/RegisterAcquisition',
+            gateway_dot_v1_dot_coverage__changes__pb2.RegisterAcquisitionRequest.SerializeToString,
+            gateway_dot_v1_dot_coverage__changes__pb2.RegisterAcquisitionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.CoverageService/ChangeItems',
+            gateway_dot_v1_dot_coverage__changes__pb2.ChangeItemsRequest.SerializeToString,
+            gateway_dot_v1_dot_coverage__changes__pb2.ChangeItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterLoss(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.CoverageService/RegisterLoss',
+            gateway_dot_v1_dot_coverage__changes__pb2.RegisterLossRequest.SerializeToString,
+            gateway_dot_v1_dot_coverage__changes__pb2.RegisterLossResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CorrectCoverage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.CoverageService/CorrectCoverage',
+            gateway_dot_v1_dot_coverage__changes__pb2.CorrectCoverageRequest.SerializeToString,
+            gateway_dot_v1_dot_coverage__changes__pb2.CorrectCoverageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelCoverage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.CoverageService/CancelCoverage',
+            gateway_dot_v1_dot_coverage__changes__pb2.CancelCoverageRequest.SerializeToString,
+            gateway_dot_v1_dot_coverage__changes__pb2.CancelCoverageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCollections(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.CoverageService/ListCollections',
+            gateway_dot_v1_dot_coverage__changes__pb2.ListCollectionsRequest.SerializeToString,
+            gateway_dot_v1_dot_coverage__changes__pb2.ListCollectionsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -423,6 +789,33 @@ class CoverageService(object):
             '/gateway.v1.CoverageService/RecheckIndividualNumbers',
             gateway_dot_v1_dot_coverage__pb2.RecheckIndividualNumbersRequest.SerializeToString,
             gateway_dot_v1_dot_coverage__pb2.RecheckIndividualNumbersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchIndividualNumbers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.CoverageService/SearchIndividualNumbers',
+            gateway_dot_v1_dot_coverage__pb2.SearchIndividualNumbersRequest.SerializeToString,
+            gateway_dot_v1_dot_coverage__pb2.SearchIndividualNumbersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from gateway.v1 import coverage_changes_pb2 as _coverage_changes_pb2
 from gateway.v1 import coverage_pb2 as _coverage_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -42,7 +43,8 @@ class CoverageServiceStub:
 
     The first message opens the upload; chunks follow; `finish` closes it. The server answers with
     the offset that is durable (resume there), then `received` (all bytes are safe), then `report`
-    (all good lines are visible). The same request_id gives the same report again.
+    (all good lines are visible). Between the two it tells now and then how far applying is. The
+    same request_id gives the same report again. A dry run does the same and changes nothing.
 
     Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, UPLOAD_OFFSET_WRONG, FIELD_REQUIRED),
     FAILED_PRECONDITION (UPLOAD_DIFFERS, UPLOAD_BUSY), PERMISSION_DENIED (ROLE_NOT_ALLOWED),
@@ -53,12 +55,64 @@ class CoverageServiceStub:
 
     Refuses with NOT_FOUND (UPLOAD_UNKNOWN), PERMISSION_DENIED, UNAVAILABLE.
     """
+    ListRefusedLines: _grpc.UnaryUnaryMultiCallable[_coverage_pb2.ListRefusedLinesRequest, _coverage_pb2.ListRefusedLinesResponse]
+    """Lists the refused lines of an upload of the caller that is applied, a page at a time.
+
+    The report of an upload carries only the first of them.
+
+    Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG, PAGE_TOKEN_WRONG), NOT_FOUND
+    (UPLOAD_UNKNOWN), FAILED_PRECONDITION (UPLOAD_NOT_APPLIED), PERMISSION_DENIED, UNAVAILABLE.
+    """
     RegisterCoverage: _grpc.UnaryUnaryMultiCallable[_coverage_pb2.RegisterCoverageRequest, _coverage_pb2.RegisterCoverageResponse]
     """Registers one change, given as the cells of one line of the coverage file.
 
     Refuses with INVALID_ARGUMENT for a bad cell, FAILED_PRECONDITION for a change that contradicts
     what is stored (COVERAGE_EXISTS, COVERAGE_OVERLAPS, COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS,
     ALREADY_LOST), PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+    """
+    RegisterAcquisition: _grpc.UnaryUnaryMultiCallable[_coverage_changes_pb2.RegisterAcquisitionRequest, _coverage_changes_pb2.RegisterAcquisitionResponse]
+    """Registers that a cover begins (新規).
+
+    This and the four calls below say what a line of the coverage file with the same action says,
+    and are refused for the same reasons; the field named is the message's own path. Refuses with
+    INVALID_ARGUMENT for a bad field, FAILED_PRECONDITION (COVERAGE_EXISTS, COVERAGE_OVERLAPS,
+    NUMBER_DIFFERS, UPLOAD_DIFFERS ...), PERMISSION_DENIED (ROLE_NOT_ALLOWED,
+    INSURER_NOT_CALLER), UNAVAILABLE.
+    """
+    ChangeItems: _grpc.UnaryUnaryMultiCallable[_coverage_changes_pb2.ChangeItemsRequest, _coverage_changes_pb2.ChangeItemsResponse]
+    """Registers that items of a cover changed in the world (異動).
+
+    Refuses with INVALID_ARGUMENT for a bad field (NOTHING_TO_CHANGE, DOC_MISSING ...),
+    FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, COVERAGE_EXISTS, UPLOAD_DIFFERS),
+    PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+    """
+    RegisterLoss: _grpc.UnaryUnaryMultiCallable[_coverage_changes_pb2.RegisterLossRequest, _coverage_changes_pb2.RegisterLossResponse]
+    """Registers that a cover ends (喪失).
+
+    Refuses with INVALID_ARGUMENT for a bad field (LOSS_BEFORE_ACQUISITION ...),
+    FAILED_PRECONDITION (ALREADY_LOST, COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, UPLOAD_DIFFERS),
+    PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+    """
+    CorrectCoverage: _grpc.UnaryUnaryMultiCallable[_coverage_changes_pb2.CorrectCoverageRequest, _coverage_changes_pb2.CorrectCoverageResponse]
+    """Corrects what was registered, identifiers, days and a loss included (訂正).
+
+    Refuses with INVALID_ARGUMENT for a bad field (NOTHING_TO_CHANGE, DOC_MISSING ...),
+    FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, COVERAGE_EXISTS,
+    COVERAGE_OVERLAPS, UPLOAD_DIFFERS), PERMISSION_DENIED (ROLE_NOT_ALLOWED,
+    INSURER_NOT_CALLER), UNAVAILABLE.
+    """
+    CancelCoverage: _grpc.UnaryUnaryMultiCallable[_coverage_changes_pb2.CancelCoverageRequest, _coverage_changes_pb2.CancelCoverageResponse]
+    """Cancels a cover that never existed (取消).
+
+    Refuses with INVALID_ARGUMENT for a bad field, FAILED_PRECONDITION (COVERAGE_UNKNOWN,
+    COVERAGE_AMBIGUOUS, UPLOAD_DIFFERS), PERMISSION_DENIED (ROLE_NOT_ALLOWED,
+    INSURER_NOT_CALLER), UNAVAILABLE.
+    """
+    ListCollections: _grpc.UnaryUnaryMultiCallable[_coverage_changes_pb2.ListCollectionsRequest, _coverage_changes_pb2.ListCollectionsResponse]
+    """Lists the caller's enrollees who lost cover and had a card or a qualification certificate.
+
+    Refuses with INVALID_ARGUMENT (CODE_UNKNOWN, FORMAT_WRONG), PERMISSION_DENIED
+    (ROLE_NOT_ALLOWED), UNAVAILABLE.
     """
     RegisterIndividualNumber: _grpc.UnaryUnaryMultiCallable[_coverage_pb2.RegisterIndividualNumberRequest, _coverage_pb2.RegisterIndividualNumberResponse]
     """Takes the My Number (個人番号) of an enrollee, which no clinic ever sees.
@@ -95,6 +149,17 @@ class CoverageServiceStub:
     Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG), FAILED_PRECONDITION
     (NUMBERS_NOT_CHECKED), PERMISSION_DENIED (ROLE_NOT_ALLOWED), UNAVAILABLE.
     """
+    SearchIndividualNumbers: _grpc.UnaryUnaryMultiCallable[_coverage_pb2.SearchIndividualNumbersRequest, _coverage_pb2.SearchIndividualNumbersResponse]
+    """Has the register asked for the numbers of the caller's enrollees without one, a page at a time,
+    by the five items (5情報). All five must match one resident; what is found is checked like a
+    told number.
+
+    Works whatever the gateway's setting of searching by itself. One that is looked for already is
+    not put twice; one not found before is looked for again. Ask on with next_page_token.
+
+    Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG), FAILED_PRECONDITION
+    (NUMBERS_NOT_CHECKED), PERMISSION_DENIED (ROLE_NOT_ALLOWED), UNAVAILABLE.
+    """
     ListLooksThrough: _grpc.UnaryUnaryMultiCallable[_coverage_pb2.ListLooksThroughRequest, _coverage_pb2.ListLooksThroughResponse]
     """Lists who could have seen an enrollee's covers through each person the enrollee was linked to.
 
@@ -119,7 +184,8 @@ class CoverageServiceAsyncStub(CoverageServiceStub):
 
     The first message opens the upload; chunks follow; `finish` closes it. The server answers with
     the offset that is durable (resume there), then `received` (all bytes are safe), then `report`
-    (all good lines are visible). The same request_id gives the same report again.
+    (all good lines are visible). Between the two it tells now and then how far applying is. The
+    same request_id gives the same report again. A dry run does the same and changes nothing.
 
     Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, UPLOAD_OFFSET_WRONG, FIELD_REQUIRED),
     FAILED_PRECONDITION (UPLOAD_DIFFERS, UPLOAD_BUSY), PERMISSION_DENIED (ROLE_NOT_ALLOWED),
@@ -130,12 +196,64 @@ class CoverageServiceAsyncStub(CoverageServiceStub):
 
     Refuses with NOT_FOUND (UPLOAD_UNKNOWN), PERMISSION_DENIED, UNAVAILABLE.
     """
+    ListRefusedLines: _aio.UnaryUnaryMultiCallable[_coverage_pb2.ListRefusedLinesRequest, _coverage_pb2.ListRefusedLinesResponse]  # type: ignore[assignment]
+    """Lists the refused lines of an upload of the caller that is applied, a page at a time.
+
+    The report of an upload carries only the first of them.
+
+    Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG, PAGE_TOKEN_WRONG), NOT_FOUND
+    (UPLOAD_UNKNOWN), FAILED_PRECONDITION (UPLOAD_NOT_APPLIED), PERMISSION_DENIED, UNAVAILABLE.
+    """
     RegisterCoverage: _aio.UnaryUnaryMultiCallable[_coverage_pb2.RegisterCoverageRequest, _coverage_pb2.RegisterCoverageResponse]  # type: ignore[assignment]
     """Registers one change, given as the cells of one line of the coverage file.
 
     Refuses with INVALID_ARGUMENT for a bad cell, FAILED_PRECONDITION for a change that contradicts
     what is stored (COVERAGE_EXISTS, COVERAGE_OVERLAPS, COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS,
     ALREADY_LOST), PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+    """
+    RegisterAcquisition: _aio.UnaryUnaryMultiCallable[_coverage_changes_pb2.RegisterAcquisitionRequest, _coverage_changes_pb2.RegisterAcquisitionResponse]  # type: ignore[assignment]
+    """Registers that a cover begins (新規).
+
+    This and the four calls below say what a line of the coverage file with the same action says,
+    and are refused for the same reasons; the field named is the message's own path. Refuses with
+    INVALID_ARGUMENT for a bad field, FAILED_PRECONDITION (COVERAGE_EXISTS, COVERAGE_OVERLAPS,
+    NUMBER_DIFFERS, UPLOAD_DIFFERS ...), PERMISSION_DENIED (ROLE_NOT_ALLOWED,
+    INSURER_NOT_CALLER), UNAVAILABLE.
+    """
+    ChangeItems: _aio.UnaryUnaryMultiCallable[_coverage_changes_pb2.ChangeItemsRequest, _coverage_changes_pb2.ChangeItemsResponse]  # type: ignore[assignment]
+    """Registers that items of a cover changed in the world (異動).
+
+    Refuses with INVALID_ARGUMENT for a bad field (NOTHING_TO_CHANGE, DOC_MISSING ...),
+    FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, COVERAGE_EXISTS, UPLOAD_DIFFERS),
+    PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+    """
+    RegisterLoss: _aio.UnaryUnaryMultiCallable[_coverage_changes_pb2.RegisterLossRequest, _coverage_changes_pb2.RegisterLossResponse]  # type: ignore[assignment]
+    """Registers that a cover ends (喪失).
+
+    Refuses with INVALID_ARGUMENT for a bad field (LOSS_BEFORE_ACQUISITION ...),
+    FAILED_PRECONDITION (ALREADY_LOST, COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, UPLOAD_DIFFERS),
+    PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+    """
+    CorrectCoverage: _aio.UnaryUnaryMultiCallable[_coverage_changes_pb2.CorrectCoverageRequest, _coverage_changes_pb2.CorrectCoverageResponse]  # type: ignore[assignment]
+    """Corrects what was registered, identifiers, days and a loss included (訂正).
+
+    Refuses with INVALID_ARGUMENT for a bad field (NOTHING_TO_CHANGE, DOC_MISSING ...),
+    FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, COVERAGE_EXISTS,
+    COVERAGE_OVERLAPS, UPLOAD_DIFFERS), PERMISSION_DENIED (ROLE_NOT_ALLOWED,
+    INSURER_NOT_CALLER), UNAVAILABLE.
+    """
+    CancelCoverage: _aio.UnaryUnaryMultiCallable[_coverage_changes_pb2.CancelCoverageRequest, _coverage_changes_pb2.CancelCoverageResponse]  # type: ignore[assignment]
+    """Cancels a cover that never existed (取消).
+
+    Refuses with INVALID_ARGUMENT for a bad field, FAILED_PRECONDITION (COVERAGE_UNKNOWN,
+    COVERAGE_AMBIGUOUS, UPLOAD_DIFFERS), PERMISSION_DENIED (ROLE_NOT_ALLOWED,
+    INSURER_NOT_CALLER), UNAVAILABLE.
+    """
+    ListCollections: _aio.UnaryUnaryMultiCallable[_coverage_changes_pb2.ListCollectionsRequest, _coverage_changes_pb2.ListCollectionsResponse]  # type: ignore[assignment]
+    """Lists the caller's enrollees who lost cover and had a card or a qualification certificate.
+
+    Refuses with INVALID_ARGUMENT (CODE_UNKNOWN, FORMAT_WRONG), PERMISSION_DENIED
+    (ROLE_NOT_ALLOWED), UNAVAILABLE.
     """
     RegisterIndividualNumber: _aio.UnaryUnaryMultiCallable[_coverage_pb2.RegisterIndividualNumberRequest, _coverage_pb2.RegisterIndividualNumberResponse]  # type: ignore[assignment]
     """Takes the My Number (個人番号) of an enrollee, which no clinic ever sees.
@@ -172,6 +290,17 @@ class CoverageServiceAsyncStub(CoverageServiceStub):
     Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG), FAILED_PRECONDITION
     (NUMBERS_NOT_CHECKED), PERMISSION_DENIED (ROLE_NOT_ALLOWED), UNAVAILABLE.
     """
+    SearchIndividualNumbers: _aio.UnaryUnaryMultiCallable[_coverage_pb2.SearchIndividualNumbersRequest, _coverage_pb2.SearchIndividualNumbersResponse]  # type: ignore[assignment]
+    """Has the register asked for the numbers of the caller's enrollees without one, a page at a time,
+    by the five items (5情報). All five must match one resident; what is found is checked like a
+    told number.
+
+    Works whatever the gateway's setting of searching by itself. One that is looked for already is
+    not put twice; one not found before is looked for again. Ask on with next_page_token.
+
+    Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG), FAILED_PRECONDITION
+    (NUMBERS_NOT_CHECKED), PERMISSION_DENIED (ROLE_NOT_ALLOWED), UNAVAILABLE.
+    """
     ListLooksThrough: _aio.UnaryUnaryMultiCallable[_coverage_pb2.ListLooksThroughRequest, _coverage_pb2.ListLooksThroughResponse]  # type: ignore[assignment]
     """Lists who could have seen an enrollee's covers through each person the enrollee was linked to.
 
@@ -199,7 +328,8 @@ class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
 
         The first message opens the upload; chunks follow; `finish` closes it. The server answers with
         the offset that is durable (resume there), then `received` (all bytes are safe), then `report`
-        (all good lines are visible). The same request_id gives the same report again.
+        (all good lines are visible). Between the two it tells now and then how far applying is. The
+        same request_id gives the same report again. A dry run does the same and changes nothing.
 
         Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, UPLOAD_OFFSET_WRONG, FIELD_REQUIRED),
         FAILED_PRECONDITION (UPLOAD_DIFFERS, UPLOAD_BUSY), PERMISSION_DENIED (ROLE_NOT_ALLOWED),
@@ -218,6 +348,20 @@ class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListRefusedLines(
+        self,
+        request: _coverage_pb2.ListRefusedLinesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coverage_pb2.ListRefusedLinesResponse, _abc.Awaitable[_coverage_pb2.ListRefusedLinesResponse]]:
+        """Lists the refused lines of an upload of the caller that is applied, a page at a time.
+
+        The report of an upload carries only the first of them.
+
+        Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG, PAGE_TOKEN_WRONG), NOT_FOUND
+        (UPLOAD_UNKNOWN), FAILED_PRECONDITION (UPLOAD_NOT_APPLIED), PERMISSION_DENIED, UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
     def RegisterCoverage(
         self,
         request: _coverage_pb2.RegisterCoverageRequest,
@@ -228,6 +372,86 @@ class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
         Refuses with INVALID_ARGUMENT for a bad cell, FAILED_PRECONDITION for a change that contradicts
         what is stored (COVERAGE_EXISTS, COVERAGE_OVERLAPS, COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS,
         ALREADY_LOST), PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def RegisterAcquisition(
+        self,
+        request: _coverage_changes_pb2.RegisterAcquisitionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coverage_changes_pb2.RegisterAcquisitionResponse, _abc.Awaitable[_coverage_changes_pb2.RegisterAcquisitionResponse]]:
+        """Registers that a cover begins (新規).
+
+        This and the four calls below say what a line of the coverage file with the same action says,
+        and are refused for the same reasons; the field named is the message's own path. Refuses with
+        INVALID_ARGUMENT for a bad field, FAILED_PRECONDITION (COVERAGE_EXISTS, COVERAGE_OVERLAPS,
+        NUMBER_DIFFERS, UPLOAD_DIFFERS ...), PERMISSION_DENIED (ROLE_NOT_ALLOWED,
+        INSURER_NOT_CALLER), UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ChangeItems(
+        self,
+        request: _coverage_changes_pb2.ChangeItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coverage_changes_pb2.ChangeItemsResponse, _abc.Awaitable[_coverage_changes_pb2.ChangeItemsResponse]]:
+        """Registers that items of a cover changed in the world (異動).
+
+        Refuses with INVALID_ARGUMENT for a bad field (NOTHING_TO_CHANGE, DOC_MISSING ...),
+        FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, COVERAGE_EXISTS, UPLOAD_DIFFERS),
+        PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def RegisterLoss(
+        self,
+        request: _coverage_changes_pb2.RegisterLossRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coverage_changes_pb2.RegisterLossResponse, _abc.Awaitable[_coverage_changes_pb2.RegisterLossResponse]]:
+        """Registers that a cover ends (喪失).
+
+        Refuses with INVALID_ARGUMENT for a bad field (LOSS_BEFORE_ACQUISITION ...),
+        FAILED_PRECONDITION (ALREADY_LOST, COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, UPLOAD_DIFFERS),
+        PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def CorrectCoverage(
+        self,
+        request: _coverage_changes_pb2.CorrectCoverageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coverage_changes_pb2.CorrectCoverageResponse, _abc.Awaitable[_coverage_changes_pb2.CorrectCoverageResponse]]:
+        """Corrects what was registered, identifiers, days and a loss included (訂正).
+
+        Refuses with INVALID_ARGUMENT for a bad field (NOTHING_TO_CHANGE, DOC_MISSING ...),
+        FAILED_PRECONDITION (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS, COVERAGE_EXISTS,
+        COVERAGE_OVERLAPS, UPLOAD_DIFFERS), PERMISSION_DENIED (ROLE_NOT_ALLOWED,
+        INSURER_NOT_CALLER), UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelCoverage(
+        self,
+        request: _coverage_changes_pb2.CancelCoverageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coverage_changes_pb2.CancelCoverageResponse, _abc.Awaitable[_coverage_changes_pb2.CancelCoverageResponse]]:
+        """Cancels a cover that never existed (取消).
+
+        Refuses with INVALID_ARGUMENT for a bad field, FAILED_PRECONDITION (COVERAGE_UNKNOWN,
+        COVERAGE_AMBIGUOUS, UPLOAD_DIFFERS), PERMISSION_DENIED (ROLE_NOT_ALLOWED,
+        INSURER_NOT_CALLER), UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ListCollections(
+        self,
+        request: _coverage_changes_pb2.ListCollectionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coverage_changes_pb2.ListCollectionsResponse, _abc.Awaitable[_coverage_changes_pb2.ListCollectionsResponse]]:
+        """Lists the caller's enrollees who lost cover and had a card or a qualification certificate.
+
+        Refuses with INVALID_ARGUMENT (CODE_UNKNOWN, FORMAT_WRONG), PERMISSION_DENIED
+        (ROLE_NOT_ALLOWED), UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -284,6 +508,23 @@ class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
         (誤入力チェック). A registration the register now disagrees with is suspended.
 
         A number that still waits for its answer is not put twice. Ask on with next_page_token.
+
+        Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG), FAILED_PRECONDITION
+        (NUMBERS_NOT_CHECKED), PERMISSION_DENIED (ROLE_NOT_ALLOWED), UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def SearchIndividualNumbers(
+        self,
+        request: _coverage_pb2.SearchIndividualNumbersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coverage_pb2.SearchIndividualNumbersResponse, _abc.Awaitable[_coverage_pb2.SearchIndividualNumbersResponse]]:
+        """Has the register asked for the numbers of the caller's enrollees without one, a page at a time,
+        by the five items (5情報). All five must match one resident; what is found is checked like a
+        told number.
+
+        Works whatever the gateway's setting of searching by itself. One that is looked for already is
+        not put twice; one not found before is looked for again. Ask on with next_page_token.
 
         Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG), FAILED_PRECONDITION
         (NUMBERS_NOT_CHECKED), PERMISSION_DENIED (ROLE_NOT_ALLOWED), UNAVAILABLE.

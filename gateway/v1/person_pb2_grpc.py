@@ -74,8 +74,8 @@ class PersonServiceServicer(object):
         """Registers the card as the key to the person's eligibility (マイナ保険証の初回登録).
 
         Registering again changes nothing. Refuses as CardReaderService.ConfirmByCard does, and with
-        PERMISSION_DENIED (PIN_REQUIRED), NOT_FOUND (CARD_HOLDER_UNKNOWN), UNAVAILABLE
-        (RESIDENT_REGISTER_UNAVAILABLE).
+        PERMISSION_DENIED (PIN_REQUIRED, SELF_INFORMATION_WITHHELD), NOT_FOUND (CARD_HOLDER_UNKNOWN),
+        UNAVAILABLE (RESIDENT_REGISTER_UNAVAILABLE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,7 +84,8 @@ class PersonServiceServicer(object):
     def ListOwnAccesses(self, request, context):
         """Lists who looked at the person, newest first.
 
-        Refuses as RegisterCard does, and with NOT_FOUND (CARD_NOT_REGISTERED).
+        Refuses as RegisterCard does, and with NOT_FOUND (CARD_NOT_REGISTERED) and PERMISSION_DENIED
+        (NOT_DISCLOSED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

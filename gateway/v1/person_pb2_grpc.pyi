@@ -46,13 +46,14 @@ class PersonServiceStub:
     """Registers the card as the key to the person's eligibility (マイナ保険証の初回登録).
 
     Registering again changes nothing. Refuses as CardReaderService.ConfirmByCard does, and with
-    PERMISSION_DENIED (PIN_REQUIRED), NOT_FOUND (CARD_HOLDER_UNKNOWN), UNAVAILABLE
-    (RESIDENT_REGISTER_UNAVAILABLE).
+    PERMISSION_DENIED (PIN_REQUIRED, SELF_INFORMATION_WITHHELD), NOT_FOUND (CARD_HOLDER_UNKNOWN),
+    UNAVAILABLE (RESIDENT_REGISTER_UNAVAILABLE).
     """
     ListOwnAccesses: _grpc.UnaryUnaryMultiCallable[_person_pb2.ListOwnAccessesRequest, _person_pb2.ListOwnAccessesResponse]
     """Lists who looked at the person, newest first.
 
-    Refuses as RegisterCard does, and with NOT_FOUND (CARD_NOT_REGISTERED).
+    Refuses as RegisterCard does, and with NOT_FOUND (CARD_NOT_REGISTERED) and PERMISSION_DENIED
+    (NOT_DISCLOSED).
     """
 
 @_typing.type_check_only
@@ -73,13 +74,14 @@ class PersonServiceAsyncStub(PersonServiceStub):
     """Registers the card as the key to the person's eligibility (マイナ保険証の初回登録).
 
     Registering again changes nothing. Refuses as CardReaderService.ConfirmByCard does, and with
-    PERMISSION_DENIED (PIN_REQUIRED), NOT_FOUND (CARD_HOLDER_UNKNOWN), UNAVAILABLE
-    (RESIDENT_REGISTER_UNAVAILABLE).
+    PERMISSION_DENIED (PIN_REQUIRED, SELF_INFORMATION_WITHHELD), NOT_FOUND (CARD_HOLDER_UNKNOWN),
+    UNAVAILABLE (RESIDENT_REGISTER_UNAVAILABLE).
     """
     ListOwnAccesses: _aio.UnaryUnaryMultiCallable[_person_pb2.ListOwnAccessesRequest, _person_pb2.ListOwnAccessesResponse]  # type: ignore[assignment]
     """Lists who looked at the person, newest first.
 
-    Refuses as RegisterCard does, and with NOT_FOUND (CARD_NOT_REGISTERED).
+    Refuses as RegisterCard does, and with NOT_FOUND (CARD_NOT_REGISTERED) and PERMISSION_DENIED
+    (NOT_DISCLOSED).
     """
 
 class PersonServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -109,8 +111,8 @@ class PersonServiceServicer(metaclass=_abc_1.ABCMeta):
         """Registers the card as the key to the person's eligibility (マイナ保険証の初回登録).
 
         Registering again changes nothing. Refuses as CardReaderService.ConfirmByCard does, and with
-        PERMISSION_DENIED (PIN_REQUIRED), NOT_FOUND (CARD_HOLDER_UNKNOWN), UNAVAILABLE
-        (RESIDENT_REGISTER_UNAVAILABLE).
+        PERMISSION_DENIED (PIN_REQUIRED, SELF_INFORMATION_WITHHELD), NOT_FOUND (CARD_HOLDER_UNKNOWN),
+        UNAVAILABLE (RESIDENT_REGISTER_UNAVAILABLE).
         """
 
     @_abc_1.abstractmethod
@@ -121,7 +123,8 @@ class PersonServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_person_pb2.ListOwnAccessesResponse, _abc.Awaitable[_person_pb2.ListOwnAccessesResponse]]:
         """Lists who looked at the person, newest first.
 
-        Refuses as RegisterCard does, and with NOT_FOUND (CARD_NOT_REGISTERED).
+        Refuses as RegisterCard does, and with NOT_FOUND (CARD_NOT_REGISTERED) and PERMISSION_DENIED
+        (NOT_DISCLOSED).
         """
 
 def add_PersonServiceServicer_to_server(servicer: PersonServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -52,7 +52,13 @@ REPORT = pb.GetLagReportResponse(
     ],
     days=[pb.DayCases(day=Date(year=2026, month=4, day=3), cases=3)],
     employers=[
-        pb.EmployerLag(employer_code="<A&1>", cases=2, late_filings=1, latest_filing_days=9),
+        pb.EmployerLag(
+            employer_code="<A&1>",
+            cases=2,
+            late_filings=1,
+            latest_filing_days=9,
+            stages=[pb.StageLag(stage=pb.LAG_STAGE_FILING, count=2, p50=2, p90=9, p99=9)],
+        ),
         pb.EmployerLag(employer_code="in-time", cases=1),
     ],
 )
@@ -69,15 +75,28 @@ def test_offices_rest_around_new_year() -> None:
     assert business_days_between(date(2026, 12, 28), date(2027, 1, 4), closed_days) == 1
 
 
-@pytest.mark.parametrize(("language", "late"), [("ja", "届出の遅い事業所"), ("en", "file late")])
-def test_the_screen_shows_stages_ages_and_late_employers(
+@pytest.mark.parametrize(("language", "late"), [("ja", "届出の遅い順"), ("en", "employers,")])
+def test_the_screen_shows_stages_ages_and_employers(
     capsys: pytest.CaptureFixture[str], language: str, late: str
 ) -> None:
-    """An employer that files in time is not accused; an insurer without cases gets a sentence."""
+    """Employers that file late come first; an insurer without cases gets a sentence."""
     print_lag({"01130012": REPORT, "00138057": pb.GetLagReportResponse()}, language)
     shown = capsys.readouterr().out
-    assert all(text in shown for text in (late, "0-1", "2-", "<A&1>", "00138057"))
-    assert "in-time" not in shown
+    assert all(text in shown for text in (late, "0-1", "2+", "<A&1>", "2 / 9 / 9", "00138057"))
+    assert shown.index("<A&1>") < shown.index("in-time")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0, "0"), (0.009, "9 ms"), (1, "1 s"), (119.5, "119.5 s"), (1_209_599.988, "14.0 d")],
+)
+def test_a_time_is_told_in_the_unit_that_fits(
+    capsys: pytest.CaptureFixture[str], seconds: float, told: str
+) -> None:
+    """From milliseconds to days; nobody reads a million seconds."""
+    lag = pb.StageLag(stage=pb.LAG_STAGE_LINK, unit=pb.LAG_UNIT_SECONDS, count=1, max=seconds)
+    print_lag({"01130012": pb.GetLagReportResponse(cases=1, stages=[lag])}, "en")
+    assert f" {told} " in capsys.readouterr().out
 
 
 def test_the_page_stands_alone_and_spells_its_data_safely() -> None:

@@ -67,7 +67,7 @@ async def clinic(tmp_path: Path, world: CardWorld) -> AsyncIterator[Path]:
     """The root of a sandbox whose clinic has a reader."""
     made = Clinic.at(tmp_path, world)
     await made.prepare()
-    async with made.serving(made.service().methods()):
+    async with made.serving(made.services()):
         yield put_in_order(made)
 
 

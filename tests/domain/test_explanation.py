@@ -11,7 +11,7 @@ from msgspec import structs
 
 from gateway.domain.compact import compact
 from gateway.domain.coverage import Coverage, CoverState, Enrolment, LossReason
-from gateway.domain.eligibility import ByNumber, Rules, Validity, confirm
+from gateway.domain.eligibility import ByCard, ByNumber, Rules, Validity, confirm
 from gateway.domain.explanation import (
     Facts,
     LinkFact,
@@ -233,6 +233,49 @@ def test_a_version_the_same_file_replaced_is_told_all_the_same() -> None:
     assert (Validity.VALID, "valid, had the loss recorded on 2026-03-20 not arrived") in sentences(
         said, asked()
     )
+
+
+def test_by_card_the_holder_is_explained() -> None:
+    """The newest cover answers; without its link or its acquisition the old one, lost, does."""
+    links = [*linked(OLD, (0, "a"), is_numbered_first=True), *linked(NEW, (33, "b"), (34, "a"))]
+    said = facts(*told(ACQUIRED, LOST), *told(NEWER, of=NEW), links=links)
+    explained = explain(said, ByCard(key("a"), ON), Rules())
+    assert explained.answer.validity is Validity.VALID
+    assert [one.fact.enrollee_key for one in explained.versions] == [OLD, OLD, NEW]
+    assert [(one.answer.validity, one.sentence.en) for one in explained.counter_facts] == [
+        (Validity.INVALID, "invalid, had the acquisition recorded on 2026-04-22 not arrived"),
+        (
+            Validity.INVALID,
+            "invalid, had the My Number not been linked at insurer 00138057 on 2026-04-23",
+        ),
+    ]
+
+
+def test_by_card_nothing_is_told_of_who_must_not_be_found() -> None:
+    """Self information is withheld: the card finds nothing, and no version says that it might."""
+    fled = structs.replace(
+        ACQUIRED, version_no=2, recorded_time=at(1), is_self_information_withheld=True
+    )
+    said = facts(*told(ACQUIRED, fled), links=linked(OLD, (0, "a"), is_numbered_first=True))
+    explained = explain(said, ByCard(key("a"), ON), Rules())
+    assert explained.answer.validity is Validity.NO_SUCH_COVER
+    assert (explained.versions, explained.links, explained.counter_facts) == ((), (), ())
+    by_number = explain(said, asked(), Rules())
+    assert len(by_number.versions) == 2
+
+
+def test_the_newer_cover_counts_even_where_it_was_learned_first() -> None:
+    """Both learned at once, whichever is told first: without the newer one nothing is newer."""
+    newer = structs.replace(NEWER, recorded_time=at(0))
+    first = EnrolleeKey(b"a-first".ljust(16, b"."))
+    numbered = linked(OLD, (0, "a"), is_numbered_first=True)
+    links = [*linked(first, (0, "a"), is_numbered_first=True), *numbered]
+    said = Facts((*told(newer, of=first), *told(ACQUIRED, LOST)), tuple(links))
+    assert explain(said, asked(), Rules()).answer.validity is Validity.INVALID_NEWER_COVER
+    assert sentences(said, asked()) == [
+        (Validity.INVALID, "invalid, had the acquisition recorded on 2026-03-20 not arrived"),
+        (Validity.VALID, "valid, had the loss recorded on 2026-04-20 not arrived"),
+    ]
 
 
 @st.composite

@@ -43,6 +43,7 @@ CASES = [
     ),
     (RegistrationState.ACTIVE, HOLDING, True, False, 1, 1),
     (RegistrationState.LOST, LOST, True, False, 2, 2),
+    (RegistrationState.LOST, LOST, False, False, 2, 4),
     (
         RegistrationState.CANCELLED,
         structs.replace(HOLDING, state=CoverState.CANCELLED),
@@ -58,7 +59,7 @@ CASES = [
 @pytest.mark.parametrize(
     ("state", "only", "is_numbered", "is_waiting", "by_number", "by_card"),
     CASES,
-    ids=[case[0].value for case in CASES],
+    ids=[f"{case[0].value}{'' if case[2] else ', not linked'}" for case in CASES],
 )
 def test_each_state_and_what_a_clinic_sees(
     state: RegistrationState,

@@ -18,11 +18,14 @@ from gateway.domain.period import Instant, Period
 from gateway.domain.purpose import Role
 from gateway.edges.rpc.card import CardReaderService
 from gateway.edges.rpc.convert import sheet
+from gateway.edges.rpc.explanation import CardExplanationService
+from gateway.edges.rpc.server import Method
 from gateway.policy import published_policy
 from gateway.store.memory import MemoryStore
 from gateway.store.port import Batch, NewCard, NewLink, NewVersion, UploadKey
 from gateway.usecases.confirm_eligibility import LookupLimits
 from gateway.usecases.door import Door
+from gateway.usecases.explain_eligibility import ExplainLimits
 from gateway.v1 import card_pb2 as pb
 from gateway.v1.card_pb2_grpc import CardReaderServiceStub
 from gateway.v1.types_pb2 import ROUTE_CARD, VALIDITY_NO_SUCH_COVER, VALIDITY_VALID
@@ -72,15 +75,13 @@ class Served(CardHouse):
         batch.links.append(NewLink(held.enrollee_key, key("ann"), is_numbered=True, replaces=None))
         await self.store.commit(batch)
 
-    def service(self) -> CardReaderService:
-        """The service over that store."""
-        return CardReaderService(
-            self.store,
-            Door(published_policy(), self.accesses),
-            self.cards(OPEN_MAX),
-            Rules(),
-            LookupLimits(366, 31, 16, 2_000),
-        )
+    def services(self) -> tuple[Method, ...]:
+        """The services over that store, which share their challenges."""
+        door, cards = Door(published_policy(), self.accesses), self.cards(OPEN_MAX)
+        limits = LookupLimits(366, 31, 16, 2_000)
+        visits = CardReaderService(self.store, door, cards, Rules(), limits)
+        whys = CardExplanationService(self.store, door, cards, Rules(), ExplainLimits(limits, 9))
+        return (*visits.methods(), *whys.methods())
 
     async def visit(
         self, card: SimulatedCard | None = None, check: HolderCheck = VISUAL, **how: Any
@@ -101,7 +102,7 @@ async def served(tmp_path: Path, world: CardWorld) -> AsyncIterator[Served]:
     """A served reader's service."""
     made = Served.at(tmp_path, world)
     await made.prepare()
-    async with made.serving(made.service().methods()):
+    async with made.serving(made.services()):
         yield made
 
 
@@ -141,6 +142,36 @@ async def test_an_unregistered_card_is_answered_and_names_nobody(served: Served)
     said = answer.confirmation
     assert (said.validity, said.reason) == (VALIDITY_NO_SUCH_COVER, "CARD_NOT_REGISTERED")
     assert served.accesses.seen() == [("ANSWERED", "4", ())]
+
+
+async def test_a_visit_is_explained_as_it_is_answered(served: Served) -> None:
+    """Same answer and record, with what it rests on; the proof is used up like a visit's."""
+    visited = await served.visit()
+    async with served.channel() as channel:
+        said = await Reader(channel).explained(served.ann, VISUAL)
+        unknown = await Reader(channel).explained(served.new, VISUAL)
+        proof = served.ann.prove(await Reader(channel).challenge(), VISUAL)
+        await Reader(channel).confirm(proof)
+        request = pb.ExplainByCardRequest(question=pb.ConfirmByCardRequest(proof=proof))
+        again = await refused(CardReaderServiceStub(channel).ExplainByCard(request))
+    explained = said.explained
+    assert explained.validity == visited.confirmation.validity == VALIDITY_VALID
+    assert explained.reason == visited.confirmation.reason
+    assert [one.is_deciding for one in explained.versions] == [True]
+    assert said.certificate_state == visited.certificate_state
+    assert (unknown.explained.reason, len(unknown.explained.versions)) == ("CARD_NOT_REGISTERED", 0)
+    assert again == Refused("PERMISSION_DENIED", "CHALLENGE_REPLAYED")
+    seen = served.accesses.seen()
+    assert seen[:3] == [("ANSWERED", "1", (key("ann"),))] * 2 + [("ANSWERED", "4", ())]
+
+
+async def test_a_bad_visit_to_explain_names_its_field(served: Served) -> None:
+    """The field of a refusal is the message's own path."""
+    async with served.channel() as channel:
+        seen = await refused(
+            CardReaderServiceStub(channel).ExplainByCard(pb.ExplainByCardRequest())
+        )
+    assert (seen.status, seen.field.split(".")[:2]) == ("INVALID_ARGUMENT", ["question", "proof"])
 
 
 async def test_a_challenge_tells_when_it_ends_and_ends_then(served: Served) -> None:

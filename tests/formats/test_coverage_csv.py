@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -41,7 +39,7 @@ from gateway.domain.period import Period
 from gateway.domain.reasons import REASONS
 from gateway.formats.coverage_columns import COLUMNS, REQUIRED_COLUMNS, Action
 from gateway.formats.coverage_csv import decode_cells, encode_header, encode_line
-from gateway.formats.coverage_file import CoverageReader, encode_report
+from gateway.formats.coverage_file import CoverageReader
 
 GOLDEN = Path(__file__).parent / "golden" / "coverage"
 DOCS = Path(__file__).parents[2] / "docs" / "coverage-file.md"
@@ -412,33 +410,31 @@ def test_no_cells_make_decoding_raise(cells: dict[str, str], action: Action) -> 
     assert column in {"", *COLUMNS}
 
 
-@given(some_files, st.integers(0, 10))
-def test_reading_goes_on_from_any_line(data: bytes, taken: int) -> None:
-    """A second reader with the first's encoding, offset and count reads the rest the same."""
-    first = CoverageReader(4096)
-    first.feed(data)
-    first.finish()
+@given(some_files)
+def test_lines_are_read_the_same_in_any_order(data: bytes) -> None:
+    """Once each line was asked for its place, the encoding is settled, and lines stand alone."""
+    first, second = CoverageReader(4096), CoverageReader(4096)
+    for reader in (first, second):
+        reader.feed(data)
+        reader.finish()
     if first.header_error is not None:
         return
-    done = first.take(taken)
-    offset = done[-1].next_offset if done else data.find(b"\n") + 1
-    second = CoverageReader(4096)
-    second.feed(data[: data.find(b"\n") + 1])
-    second.resume(first.encoding if done else second.encoding, offset, len(done))
-    second.feed(data[offset:])
-    second.finish()
-    assert first.take(1000) == second.take(1000)
+    raw = second.take_raw(1000)
+    for line in raw:
+        second.place(line)
+    assert first.take(1000) == [second.decoded(line) for line in reversed(raw)][::-1]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "cp932", ""])
-def test_the_report_is_a_csv_in_the_senders_encoding(encoding: str) -> None:
-    """Every reason can be spelt in both encodings, with its advice in both languages."""
-    errors = [LineError(n, "name", reason) for n, reason in enumerate(sorted(REASONS), start=2)]
-    text = encode_report(errors, encoding).decode(encoding or "utf-8")
-    rows = list(csv.DictReader(io.StringIO(text)))
-    assert [(str(e.line_number), e.reason, REASONS[e.reason].ja) for e in errors] == [
-        (row["line_number"], row["reason"], row["advice_ja"]) for row in rows
-    ]
+@given(some_files)
+def test_only_what_can_be_read_has_a_place(data: bytes) -> None:
+    """A line that says something has its place; one without a place is refused or empty."""
+    reader = CoverageReader(4096)
+    reader.feed(data)
+    reader.finish()
+    for line in () if reader.header_error is not None else reader.take_raw(1000):
+        said = reader.decoded(line).said
+        if reader.place(line) is None:
+            assert said is None or isinstance(said, LineError)
 
 
 def spelt(line: DecodedLine) -> str:

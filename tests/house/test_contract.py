@@ -84,7 +84,10 @@ class Contract:
         self._note(name, said.get(place))
         for i, field in enumerate(message.field):
             self._note(f"{name}.{field.name}", said.get((*place, FIELDS, i)))
+        made = {field.oneof_index for field in message.field if field.proto3_optional}
         for i, oneof in enumerate(message.oneof_decl):
+            if i in made:  # How the compiler keeps whether an optional field is said.
+                continue
             self._note(f"{name}.{oneof.name}", said.get((*place, ONEOFS, i)))
         for i, enum in enumerate(message.enum_type):
             self._read_enum(name, enum, (*place, NESTED_ENUMS, i), said)
@@ -161,7 +164,10 @@ def test_every_element_is_commented(contract: Contract) -> None:
 
 def test_walker_finds_the_my_number_an_insurer_sends(contract: Contract) -> None:
     """The walk that must find nothing for clinics does find the insurer's field and open texts."""
-    expected = ["gateway.v1.RegisterIndividualNumberRequest.individual_number"]
+    expected = [
+        f"gateway.v1.{name}Request.individual_number"
+        for name in ("CorrectCoverage", "RegisterAcquisition", "RegisterIndividualNumber")
+    ]
     assert expected == contract.number_like(COVERAGE)
     assert "gateway.v1.RegisterCoverageRequest.cells" in contract.open_texts(COVERAGE)
 
@@ -172,6 +178,14 @@ def test_no_clinic_facing_message_can_hold_a_my_number(contract: Contract) -> No
     for service in (ELIGIBILITY, FEED):
         assert not contract.number_like(service)
         assert not contract.open_texts(service)
+
+
+def test_nobody_but_an_insurer_has_a_field_to_ask_for_a_my_number(contract: Contract) -> None:
+    """R002-18: of the gateway's services CoverageService alone has one; no reader, no portal."""
+    register = {"ResidentRegisterService", "ResidentRegisterSimulationService"}
+    others = contract.methods.keys() - {COVERAGE} - register
+    assert {ELIGIBILITY, "CardReaderService", "ClaimService", "PersonService"} <= others
+    assert [name for service in others for name in contract.number_like(service)] == []
 
 
 PLANTED = """

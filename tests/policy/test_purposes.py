@@ -13,6 +13,7 @@ from gateway.usecases import (
     check_claims,
     confirm_eligibility,
     inquiries,
+    list_collections,
     list_overlaps,
     number_oversight,
     number_stages,
@@ -68,6 +69,12 @@ ALLOWED = {
         Operation.DISCLOSE,
         frozenset({QUALIFICATION, DataCategory.BENEFIT}),
         Role.INSURER,
+    ),
+    "KP1-I-01": Request(
+        "KP1-I-01",
+        Role.INSURER,
+        Operation.USE,
+        frozenset({QUALIFICATION, CERTIFICATE}),
     ),
     "OQS-INS-01": Request(
         "OQS-INS-01",
@@ -158,6 +165,14 @@ DENIED = {
         ({"data": frozenset({DataCategory.CHECK_UP})}, "DATA_NOT_IN_PURPOSE"),
         ({"data": frozenset({QUALIFICATION, DataCategory.NUMBER})}, "MYNUMBER_FORBIDDEN"),
     ],
+    "KP1-I-01": [
+        ({"role": Role.INSTITUTION}, "ACTOR_NOT_ALLOWED"),
+        ({"role": Role.PORTAL}, "ACTOR_NOT_ALLOWED"),
+        ({"operation": Operation.DISCLOSE}, "KIND_MISMATCH"),
+        ({"recipient": Role.INSURER}, "RECIPIENT_NOT_ALLOWED"),
+        ({"data": frozenset({DataCategory.BENEFIT})}, "DATA_NOT_IN_PURPOSE"),
+        ({"data": frozenset({QUALIFICATION, DataCategory.NUMBER})}, "MYNUMBER_FORBIDDEN"),
+    ],
     "OQS-INS-01": [
         ({"role": Role.INSTITUTION}, "ACTOR_NOT_ALLOWED"),
         ({"role": Role.REVIEW_BODY}, "ACTOR_NOT_ALLOWED"),
@@ -238,6 +253,14 @@ def test_purpose_serves_a_statutory_business(purpose: Purpose) -> None:
     assert purpose.recipients or purpose.kind is Operation.USE
 
 
+@pytest.mark.parametrize("code", sorted(ALLOWED))
+def test_a_my_number_is_used_for_its_own_purpose_alone(code: str) -> None:
+    """R002-18: with any purpose but an insurer's registration a My Number is denied."""
+    request = structs.replace(ALLOWED[code], data=ALLOWED[code].data | {DataCategory.NUMBER})
+    expected = None if code == "KP7-OR-01" else "MYNUMBER_FORBIDDEN"
+    assert denial(request, published_policy(), ON) == expected
+
+
 @pytest.mark.parametrize("role", Role)
 def test_no_institution_can_reach_a_my_number(role: Role) -> None:
     """No published purpose hands a My Number to an institution or a review body (R003-18)."""
@@ -261,6 +284,7 @@ def test_no_institution_can_reach_a_my_number(role: Role) -> None:
         (check_claims.ERRAND, Role.REVIEW_BODY),
         (inquiries.ERRAND, Role.INSURER),
         (inquiries.ERRAND_WITH_BENEFITS, Role.INSURER),
+        (list_collections.ERRAND, Role.INSURER),
         (list_overlaps.ERRAND, Role.INSURER),
         *((errand, role) for role, errand in watch_changes.ERRANDS.items()),
     ],

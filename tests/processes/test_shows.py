@@ -70,6 +70,22 @@ def test_no_told_number_is_lost_when_the_writer_is_killed() -> None:
     assert "lost or wrong 0" in run("loadtests.number_kills", "--rounds", "3", "--seed", "3")
 
 
+def test_a_wrong_link_is_made_viewed_found_and_repaired() -> None:
+    """The insurer's list names who was shown the wrong cover, and `onshi why` tells the story."""
+    shown = run("loadtests.wrong_link")
+
+    assert "bad 0" in shown
+    assert "NOT FOUND" not in shown
+
+
+def test_no_my_number_leaks() -> None:
+    """Two days of mishaps; `python -m loadtests.number_leaks` lets a month pass."""
+    shown = run("loadtests.number_leaks", "--days", "2", "--people", "0")
+
+    assert "not found 0" in shown
+    assert "found 0 {}" in shown
+
+
 def test_who_may_not_ask_is_refused() -> None:
     """No certificate, a foreign CA, a wrong role, another's number."""
     assert "EXPECTED" not in run("loadtests.refusals")
@@ -89,6 +105,14 @@ def test_syncs_come_before_acknowledgements_and_answers() -> None:
         pytest.skip("DID NOT RUN: no strace on this machine, so the order of syncs is not shown")
 
     assert "FAILS" not in run("loadtests.sync_trace")
+
+
+def test_laws_of_changes_hold() -> None:
+    """A few worlds a law; `python -m loadtests.change_properties` tries hundreds of each."""
+    shown = run("loadtests.change_properties", "--cases", "6")
+
+    assert shown.count("planted defect noticed") == 4
+    assert shown.count(", broken 0;") == 4
 
 
 def test_lag_reports_agree_with_a_simulated_april() -> None:

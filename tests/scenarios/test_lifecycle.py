@@ -17,6 +17,9 @@ import pytest_asyncio
 
 from loadtests import scenario_card_tales as cards
 from loadtests import scenario_insurer_tales as insurers
+from loadtests import scenario_paper_tales as papers
+from loadtests import scenario_person_tales as persons
+from loadtests import scenario_register_tales as register
 from loadtests import scenario_tales as tales
 from loadtests.scenario_place import Place, running_place
 from loadtests.scenario_tales import Noted, Tale
@@ -33,11 +36,15 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
 
 
 async def played(place: Place, tell: Callable[[Tale], Awaitable[None]]) -> list[Noted]:
-    """Play a scenario: each answer must be right, and each of the three routes was asked."""
+    """
+    Play a scenario: each answer must be right, and each of the three routes was asked.
+
+    A card is asked about on the wire and in the face folder.
+    """
     tale = Tale(place)
     await tell(tale)
     assert wrong_among(tale.noted) == []
-    assert {one.route for one in tale.noted} >= {"number", "card", "folder"}
+    assert {one.route for one in tale.noted} >= {"number", "card", "folder", "face"}
     return tale.noted
 
 
@@ -76,6 +83,18 @@ async def test_scenario_06_no_my_number(place: Place) -> None:
     await played(place, tales.no_my_number)
 
 
+async def test_scenario_07_false_match(place: Place) -> None:
+    """7: three items for five link another person, whose card shows the cover until it is found."""
+    await played(place, register.false_match)
+
+
+async def test_scenario_08_mismatch_classes(place: Place) -> None:
+    """8: class 1 stops the cover, 2 and 3 the medical information, until both sides agree."""
+    noted = await played(place, register.mismatch_classes)
+    stopped = {one.what for one in noted if one.got[1].get("medical_stopped") == "1"}
+    assert stopped == {name for name, _, is_suspended in register.MISMATCHES if not is_suspended}
+
+
 async def test_scenario_08_register_disagrees(place: Place) -> None:
     """8, class 1: where the birth date differs in the register, nothing can be seen."""
     await played(place, tales.suspended)
@@ -101,6 +120,16 @@ async def test_scenario_16_limit_and_consent(place: Place) -> None:
     await played(place, tales.limit_consent)
 
 
+async def test_scenario_20_nondisclosed(place: Place) -> None:
+    """20, 不開示: by number no address is told, and the portal does not tell who looked."""
+    await played(place, persons.nondisclosed)
+
+
+async def test_scenario_20_self_information_withheld(place: Place) -> None:
+    """20, 自己情報提供不可: the card finds nothing, registers nowhere and opens nothing."""
+    await played(place, persons.withheld)
+
+
 async def test_scenario_29_no_last_valid_day(place: Place) -> None:
     """29: a card without a last valid day has none in any answer."""
     await played(place, tales.no_last_day)
@@ -111,23 +140,65 @@ async def test_purpose_kp7_or_01_registered_for_others(place: Place) -> None:
     await played(place, tales.registered_for_others)
 
 
+async def test_purpose_kp1_i_01_certificate(place: Place) -> None:
+    """KP1-I-01: who has no card in use gets a 資格確認書, which is collected after the loss."""
+    await played(place, persons.certificate)
+
+
+async def test_purpose_kp1_i_02_documents(place: Place) -> None:
+    """KP1-I-02: a certificate without the documents it needs is refused and seen by nobody."""
+    await played(place, persons.documents)
+
+
+async def test_requirement_r003_24_certificate_collected(place: Place) -> None:
+    """R003-24, R003-25: to collect after the loss, then collected, on the list."""
+    await played(place, papers.certificate_collected)
+    command = ("-m", "gateway", "collections", "--dir", str(place.sandbox.root))
+    options = ("--insurer", "06990014", "--state", "collected")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, *options, stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await process.communicate()
+    assert process.returncode == 0
+    assert "COLLECTED 2026-04-14" in told.decode()
+
+
 async def test_purpose_kp1_d_08_inquiry(place: Place) -> None:
     """KP1-D-08: the answer references the inquiry's id, and both are in the person's records."""
     await played(place, insurers.inquiry)
 
 
 async def test_purpose_r002_18_my_number(place: Place) -> None:
-    """R002-18: no answer holds a My Number, and nobody but its insurer may tell one."""
+    """R002-18, R003-18: no answer holds a My Number, and only its insurer may tell one."""
     await played(place, insurers.my_number_kept)
 
 
-async def shown(place: Place, *options: str) -> str:
-    """What `onshi why` prints about the person whose job changed."""
-    question = ("--insurer", "06990014", "--symbol", "12-34", "--number", "8001", "--branch", "01")
-    command = ("-m", "gateway", "why", "--dir", str(place.sandbox.root), *question)
-    born = ("--birth-date", "1992-10-31", "--on", "2026-04-15")
+async def test_purpose_r003_26_checked_numbers(place: Place) -> None:
+    """R003-26: a number links once the register agrees, and a wrong one shows nothing."""
+    await played(place, insurers.number_checked)
+
+
+async def test_requirement_r003_08_three_ways(place: Place) -> None:
+    """R003-08: face, PIN, sight and what is typed find the same person."""
+    await played(place, persons.three_ways)
+
+
+async def test_requirement_r003_27_number_registered_later(place: Place) -> None:
+    """R003-27: until the My Number is registered no card finds it; then from the first day on."""
+    await played(place, persons.number_registered_later)
+
+
+JOB_CHANGED = (
+    *("--insurer", "06990014", "--symbol", "12-34", "--number", "8001", "--branch", "01"),
+    *("--birth-date", "1992-10-31"),
+)
+
+
+async def shown(place: Place, *options: str, question: tuple[str, ...] = JOB_CHANGED) -> str:
+    """What `onshi why` prints; about the person whose job changed if nothing else is said."""
+    command = ("-m", "gateway", "why", "--dir", str(place.sandbox.root), "--on", "2026-04-15")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *command, *born, *options, stdout=asyncio.subprocess.PIPE
+        sys.executable, *command, *question, *options, stdout=asyncio.subprocess.PIPE
     )
     told, _ = await process.communicate()
     assert process.returncode == 0
@@ -149,7 +220,14 @@ async def test_onshi_why_tells_what_an_answer_rests_on(place: Place) -> None:
         "VERSION_KIND_ACQUIRED",
         "VERSION_KIND_LOST",
     }
-    assert "Nothing was registered." in await shown(place, "--known-at", "2026-01-01T00:00")
+    assert "There is nothing to tell of." in await shown(place, "--known-at", "2026-01-01T00:00")
+
+
+async def test_onshi_why_reads_a_card(place: Place) -> None:
+    """By card the newest cover answers, and what it rests on is told with upload and line."""
+    told = await shown(place, question=("--person", "job-changed"))
+    assert "1  valid" in told
+    assert re.search(r"invalid, had the acquisition recorded .* \(01990019, \S+ : \d+\)", told)
 
 
 async def test_scenario_28_link_down(place: Place) -> None:
@@ -160,4 +238,5 @@ async def test_scenario_28_link_down(place: Place) -> None:
 async def test_scenario_18_certificates(place: Place) -> None:
     """18: near its end, in grace, after it, renewed: alert, answer, refusal, fail once."""
     noted = await played(place, cards.certificates)
-    assert [one.got[0] for one in noted if one.route == "card"] == [1, 1, 0, 4, 0, 1]
+    by_card = [one for one in noted if one.route == "card" and "said" not in one.got[1]]
+    assert [one.got[0] for one in by_card] == [1, 1, 0, 4, 0, 1]

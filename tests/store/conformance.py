@@ -311,7 +311,14 @@ class StoreTests:
         received = an_upload()
         await store.commit(Batch(Instant(5), upload=received))
         assert received == await store.upload(received.upload_key)
-        done = replace(applied(received, 9), encoding="cp932", bytes_done=2**40, lines_read=2**33)
+        done = replace(
+            applied(received, 9),
+            encoding="cp932",
+            bytes_done=2**40,
+            lines_read=2**33,
+            lines_total=2**34,
+            is_dry_run=True,
+        )
         await store.commit(Batch(Instant(9), upload=done))
         assert done == await store.upload(received.upload_key)
         assert await store.upload(an_upload(2).upload_key) is None
@@ -338,6 +345,31 @@ class StoreTests:
             100_000,
         ]
         assert [line.line_number for line in await store.refused_lines(key, 2)] == [2, 3]
+
+    async def test_refused_lines_come_after_a_place(self, store: Writing) -> None:
+        """A page begins after the line given, in the middle of a line's reasons too."""
+        lines = [
+            RefusedLine(2, "", "B"),
+            RefusedLine(2, "a", "A"),
+            RefusedLine(2, "a", "B"),
+            RefusedLine(3, "", "A"),
+        ]
+        await store.commit(Batch(Instant(5), upload=an_upload(), refused_lines=lines))
+        key = an_upload().upload_key
+        for place, line in enumerate(lines, start=1):
+            assert lines[place:] == list(await store.refused_lines(key, 9, line))
+        assert lines[1:3] == list(await store.refused_lines(key, 2, lines[0]))
+
+    async def test_an_upload_begun_anew_forgets_its_refused_lines(self, store: Writing) -> None:
+        """Only its own, and before those of the batch are written."""
+        old, new = RefusedLine(2, "", "A"), RefusedLine(3, "", "A")
+        for number in (1, 2):
+            await store.commit(Batch(Instant(5), upload=an_upload(number), refused_lines=[old]))
+        anew = Batch(Instant(6), upload=an_upload(), refused_lines=[new])
+        anew.is_upload_begun_anew = True
+        await store.commit(anew)
+        assert [new] == list(await store.refused_lines(an_upload().upload_key, 9))
+        assert [old] == list(await store.refused_lines(an_upload(2).upload_key, 9))
 
     async def test_a_line_may_be_refused_for_several_reasons(self, store: Writing) -> None:
         """Two columns of a line, and two reasons of a column, are all kept."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ async def test_a_running_vault_takes_a_new_key_and_renews_page_by_page(tmp_path:
         assert all([await vault.holds(whose, one) for one, whose in ASKED])
         left.append(old_rows(database, "2"))
     assert left == [15, 5, 0]
-    retire(key_file)
+    retire(key_file, "2")
     assert await vault.refresh() == "2"
     assert [whose for _, whose in ASKED] == list(await vault.people_of(ASKED))
     held = await vault.numbers_of([person(serial) for serial in range(COUNT)])
@@ -77,7 +78,7 @@ async def test_a_power_cut_between_pages_loses_nobody(tmp_path: Path, pages: int
     while await revived.renew(10):
         pass
     assert old_rows(cut / "vault.db", "2") == 0
-    retire(cut / "vault.json")
+    retire(cut / "vault.json", "2")
     await revived.close()
     last = SqliteVault(cut / "vault.db", cut / "vault.json")
     assert [whose for _, whose in ASKED] == list(await last.people_of(ASKED))
@@ -111,12 +112,35 @@ def test_a_retired_secret_is_gone_from_the_file(tmp_path: Path) -> None:
     kept = load_keyring(key_file, may_make=False).secrets
     assert [secret.key_id for secret in kept] == ["2", "1"]
     before = key_file.read_bytes()
-    retire(key_file)
+    retire(key_file, "2")
     after = key_file.read_bytes()
     assert load_keyring(key_file, may_make=False).secrets == kept[:1]
     assert len(after) < len(before)
     assert repr(old.secret) not in repr(after)
     assert not any(path.name.startswith(".vault") for path in tmp_path.iterdir())
+
+
+def test_a_key_put_in_front_meanwhile_is_not_retired(tmp_path: Path) -> None:
+    """What was looked at before is the newest that is certain; a name unknown drops nothing."""
+    key_file = tmp_path / "vault.json"
+    load_keyring(key_file, may_make=True)
+    rotate(key_file)
+    rotate(key_file)
+    for key_id, kept in (("9", ["3", "2", "1"]), ("2", ["3", "2"]), ("3", ["3"])):
+        retire(key_file, key_id)
+        secrets = load_keyring(key_file, may_make=False).secrets
+        assert [secret.key_id for secret in secrets] == kept
+
+
+def test_keys_put_in_at_once_are_all_kept(tmp_path: Path) -> None:
+    """Rotations beside each other wait for one another: none replaces another's key."""
+    key_file = tmp_path / "vault.json"
+    load_keyring(key_file, may_make=True)
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(12):
+            threads.submit(rotate, key_file)
+    secrets = load_keyring(key_file, may_make=False).secrets
+    assert [int(secret.key_id) for secret in secrets] == list(range(13, 0, -1))
 
 
 async def test_an_upload_goes_on_under_a_new_key(tmp_path: Path) -> None:
@@ -139,7 +163,7 @@ async def test_an_upload_goes_on_under_a_new_key(tmp_path: Path) -> None:
         pass
     assert old_uploads(directory, secret) == 0
     assert expected == await spool.read(UPLOAD, 0, 10_000)
-    retire(key_file)
+    retire(key_file, "2")
     await spool.refresh()
     await spool.close()
     again = FileSpool(directory, key_file)
@@ -174,7 +198,7 @@ async def test_a_frame_of_a_dropped_key_is_told_of(tmp_path: Path) -> None:
     await spool.append(UPLOAD, 0, b"0123456789")
     await spool.append(UPLOAD, 10, b"0123456789")
     rotate(key_file)
-    retire(key_file)
+    retire(key_file, "2")
     await spool.refresh()
     with pytest.raises(SpoolBroken):
         await spool.read(UPLOAD, 0, 20)

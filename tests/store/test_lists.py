@@ -11,9 +11,10 @@ import pytest
 import pytest_asyncio
 from msgspec import structs
 
+from gateway.domain.collection import CollectionState
 from gateway.domain.errors import TooMuch
 from gateway.domain.explanation import Facts
-from gateway.domain.identifiers import InsuredId, InsurerNumber, PersonKey
+from gateway.domain.identifiers import EnrolleeKey, InsuredId, InsurerNumber, PersonKey
 from gateway.domain.inquiry import (
     Inquiry,
     InquiryId,
@@ -27,7 +28,7 @@ from gateway.domain.overlap import OverlapState
 from gateway.domain.period import Instant
 from gateway.store.memory import MemoryStore
 from gateway.store.migrate import migrate
-from gateway.store.port import Batch
+from gateway.store.port import Batch, CollectionRow
 from gateway.store.port_insurers import Explaining, Lists
 from gateway.store.records import encode_coverage
 from gateway.store.sqlite import SqliteStore
@@ -156,6 +157,20 @@ async def test_too_many_people_are_refused(store: Store) -> None:
         await facts(store)
 
 
+async def test_a_person_is_told_of_whole(store: Store) -> None:
+    """Whoever was ever linked to the person, and nobody else; too many are refused."""
+    await two_versions(store)
+    await put(store, person(2), enrollee(2), cover(insured_id(number="2"), 3_000), now=3_000)
+    of_person = await store.facts_of_person(person(1), 9, 9)
+    assert of_person == await facts(store)
+    assert len((await store.facts_of_person(person(2), 9, 9)).versions) == 1
+    assert await store.facts_of_person(person(3), 9, 9) == Facts((), ())
+    cut = await store.facts_of_person(person(1), 1, 9)
+    assert ([one.coverage.version_no for one in cut.versions], cut.is_cut) == ([2], True)
+    with pytest.raises(TooMuch, match="TOO_MANY_MATCHES"):
+        await store.facts_of_person(person(1), 9, 0)
+
+
 async def overlap(store: Lists, person_key: PersonKey, now: int, *, is_there: bool) -> None:
     """Commit whether a person overlaps."""
     states = [OverlapState(INSURER, person_key, is_there)]
@@ -186,6 +201,51 @@ async def test_overlaps_are_the_insurers_own_and_come_in_pages(store: Store) -> 
         after = page[-1].person_key
     assert people == sorted(person(number) for number in range(5))
     assert list(await store.overlapping(OTHER, PersonKey(b""), 9)) == []
+
+
+COLLECTED, TO_COLLECT = CollectionState.COLLECTED, CollectionState.TO_COLLECT
+FIRST = (date.min, EnrolleeKey(b""), 0)
+
+
+async def listed(
+    store: Lists, state: CollectionState, insurer: InsurerNumber = INSURER
+) -> list[tuple[int, EnrolleeKey, int]]:
+    """Every place of a state, in pages of two; the loss date as its day of the month."""
+    places, after = [], FIRST
+    while page := await store.collections(insurer, state, after, 2):
+        places += [(lost.day, key, cover_no) for lost, key, cover_no in page]
+        after = page[-1]
+    return places
+
+
+async def test_a_cover_is_listed_in_its_last_state_only(store: Lists) -> None:
+    """A new state replaces the one before, and no state takes the cover off the list."""
+
+    async def commit(now: int, state: CollectionState | None, lost: int = 2) -> None:
+        row = CollectionRow(INSURER, enrollee(1), 1, state, date(2025, 8, lost))
+        await store.commit(Batch(Instant(now), collections=[row]))
+
+    await commit(1_000, TO_COLLECT)
+    await commit(2_000, TO_COLLECT, lost=3)
+    assert await listed(store, TO_COLLECT) == [(3, enrollee(1), 1)]
+    await commit(3_000, COLLECTED)
+    assert await listed(store, TO_COLLECT) == []
+    assert await listed(store, COLLECTED) == [(2, enrollee(1), 1)]
+    await commit(4_000, None)
+    assert await listed(store, COLLECTED) == []
+
+
+async def test_collections_are_the_insurers_own_and_come_in_pages(store: Lists) -> None:
+    """Pages follow each other by loss date, then enrollee, then cover."""
+    places = [(day, enrollee(n), no) for day in (2, 1) for n in (2, 1) for no in (2, 1)]
+    rows = [
+        CollectionRow(INSURER, key, no, TO_COLLECT, date(2025, 8, day)) for day, key, no in places
+    ]
+    rows = [replace(row, cover_no=row.cover_no + 2 * row.loss_date.day) for row in rows]  # type: ignore[union-attr]  all are lost
+    await store.commit(Batch(Instant(1_000), collections=rows))
+    expected = sorted((day, key, no + 2 * day) for day, key, no in places)
+    assert expected == await listed(store, TO_COLLECT)
+    assert await listed(store, TO_COLLECT, OTHER) == []
 
 
 def inquiry(number: int, asked_time: int = 1_000) -> Inquiry:

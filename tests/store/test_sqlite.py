@@ -27,6 +27,7 @@ from gateway.store import (
     sql_insurers,
     sql_lag,
     sql_numbers,
+    sql_uploads,
     sql_why,
     sqlite,
     sqlite_file,
@@ -35,7 +36,7 @@ from gateway.store.migrate import migrate
 from gateway.store.port import Batch
 from gateway.store.records import StoreTooNew, StoreTooOld, encode_coverage
 from gateway.store.schema import DISTRIBUTED_BY, METADATA
-from gateway.store.sqlite import SqliteReader, SqliteStore
+from gateway.store.sqlite import LOG_PAGES_MAX, SqliteReader, SqliteStore
 from tests.store.batches import (
     BIRTH_DATE,
     cover,
@@ -165,7 +166,7 @@ async def test_the_writer_syncs_each_commit(store: SqliteStore) -> None:
         names = ("synchronous", "journal_mode", "busy_timeout", "wal_autocheckpoint")
         return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
-    assert await store._writes.run(pragmas) == [2, "wal", 5_000, 1_000]
+    assert await store._writes.run(pragmas) == [2, "wal", 5_000, LOG_PAGES_MAX]
     assert await store._writes.run(lambda line: line.isolation_level) is None
 
 
@@ -364,7 +365,7 @@ def test_every_statement_names_the_distribution_column() -> None:
     unrouted = sql.UNROUTED | sql_insurers.UNROUTED | sql_lag.UNROUTED | sql_numbers.UNROUTED
     statements = {
         name: text
-        for module in (sql, sql_insurers, sql_lag, sql_numbers, sql_why)
+        for module in (sql, sql_insurers, sql_lag, sql_numbers, sql_uploads, sql_why)
         for name, text in vars(module).items()
         if name.isupper()
         and isinstance(text, str)

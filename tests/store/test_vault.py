@@ -126,6 +126,41 @@ def spellings(digits: str) -> Iterator[bytes]:
     yield bytes(int(digit) for digit in digits)
 
 
+@pytest.mark.parametrize("is_rotated", [False, True])
+async def test_a_spoiled_number_told_again_is_read_again(
+    place: Place,
+    vault: SqliteVault,
+    is_rotated: bool,  # noqa: FBT001  by the current key or an older one
+) -> None:
+    """It is the same person's, readable, once, and by the current key."""
+    await vault.people_of([(NUMBER, person(1)), (OTHER, person(2))])
+    await vault._line.run(
+        lambda line: line.execute(
+            "UPDATE numbers SET ciphertext = x'00' WHERE person_key = ?", (person(1),)
+        )
+    )
+    if is_rotated:
+        rotate(place.key_file)
+        await vault.refresh()
+    assert list(await vault.numbers_of([person(1), person(2)])) == [None, OTHER]
+    assert await vault.person_of(NUMBER, person(3)) == person(1)
+    assert list(await vault.numbers_of([person(1), person(2)])) == [NUMBER, OTHER]
+    assert len(place.rows()) == 2
+
+
+async def test_a_key_put_in_while_a_vault_opens_is_taken(place: Place) -> None:
+    """A rotation between reading the keys and watching the file is not overlooked."""
+    vault = place.open()
+    await vault.close()
+    first = load_keyring(place.key_file, may_make=False)
+    rotate(place.key_file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gateway.store.vault.load_keyring", lambda *_, **__: first)
+        vault = place.open()
+    assert await vault.refresh() == "2"
+    await vault.close()
+
+
 async def test_no_file_shows_a_number(place: Place) -> None:
     """No file of the vault, its log included, holds the number in any spelling."""
     vault = place.open()

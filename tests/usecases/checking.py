@@ -72,7 +72,7 @@ class ScriptedRegister:
 class Checked(Stand):
     """A stand whose told numbers wait for a register."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_searched: bool = True) -> None:
         super().__init__()
         self.told = asyncio.Event()
         self.bugs: list[Exception] = []
@@ -83,9 +83,11 @@ class Checked(Stand):
             self.new_key,
             lambda: NOW,
             numbers_told=self.told,
-            is_searched=True,
+            is_searched=is_searched,
         )
-        self.applier = Applier(self.store, self.spool, self.desk, CoverageReader, LIMITS)
+        self.applier = Applier(
+            self.store, self.spool, self.desk, CoverageReader, LIMITS, self.rehearsal(self.desk)
+        )
         self.receiver.desk = self.desk
         self.receiver.on_received = self.applier.wake
         self.checker = NumberChecker(

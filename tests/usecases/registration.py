@@ -9,6 +9,7 @@ from itertools import count
 
 from msgspec import structs
 
+from gateway.domain.collection import listed_state
 from gateway.domain.coverage import Coverage, History
 from gateway.domain.identifiers import InsurerNumber, PersonKey
 from gateway.domain.individual_number import individual_check_digit
@@ -18,13 +19,22 @@ from gateway.domain.purpose import Role
 from gateway.formats.coverage_csv import encode_header, encode_line
 from gateway.formats.coverage_file import CoverageReader
 from gateway.policy import published_policy
-from gateway.store.memory import MemoryAccesses, MemorySpool, MemoryStore, MemoryVault
+from gateway.store.memory import (
+    MemoryAccesses,
+    MemoryScratch,
+    MemorySpool,
+    MemoryStore,
+    MemoryVault,
+)
 from gateway.store.port import Batch, RefusedLine, Upload, UploadState
+from gateway.store.port_scratch import Scratch
 from gateway.store.records import encode_coverage
+from gateway.store.vault import RehearsedVault
 from gateway.usecases.apply_uploads import Applier
 from gateway.usecases.context import Caller, Context
 from gateway.usecases.desk import Desk
 from gateway.usecases.door import Door
+from gateway.usecases.rehearsal import Rehearsal
 from gateway.usecases.upload_coverage import Receiver, UploadLimits, upload_key_of
 
 NOW = Instant(1_760_000_000_000_000)
@@ -43,6 +53,8 @@ LIMITS = UploadLimits(
     slice_lines_max=200,
     slice_ms_max=50,
     refused_lines_reported_max=100,
+    refused_lines_kept_max=1_000,
+    moves_ordered_max=1_000,
 )
 
 
@@ -100,7 +112,7 @@ class WatchedStore(MemoryStore):
                     assert person_key == self.rows[row]
 
     def _require_listed(self) -> None:
-        """Whoever is enrolled twice is listed to both insurers, and nobody else."""
+        """Whoever is enrolled twice is listed to both insurers, and what was lost with papers."""
         listed = {
             (insurer, person_key)
             for person_key, history in self._people(Instant(2**62)).items()
@@ -109,6 +121,13 @@ class WatchedStore(MemoryStore):
             )
         }
         assert listed == self._overlaps.keys()
+        covers = {
+            (self._insurers[key], key, cover.cover_no): cover for key, cover in self._versions
+        }
+        states = {place: listed_state(cover) for place, cover in covers.items()}
+        assert {place: state for place, state in states.items() if state is not None} == {
+            place: row.state for place, row in self._collections.items()
+        }
 
 
 class Stand:
@@ -123,20 +142,35 @@ class Stand:
         self.limits = limits
         self.door = Door(published_policy(), self.accesses)
         self.desk = Desk(self.store, self.vault, self.new_key, lambda: NOW)
-        self.applier = Applier(self.store, self.spool, self.desk, CoverageReader, limits)
+        self.scratch: Scratch = MemoryScratch()
+        self.applier = Applier(
+            self.store, self.spool, self.desk, CoverageReader, limits, self.rehearsal()
+        )
         self.receiver = Receiver(
             self.store, self.spool, self.desk, self.door, limits, self.applier.wake
         )
+
+    def rehearsal(self, desk: Desk | None = None) -> Rehearsal:
+        """What works dry runs out, with the rules of a desk."""
+        vault = RehearsedVault(self.vault)
+        return Rehearsal(desk or self.desk, self.store, self.scratch, vault)
 
     def new_key(self) -> bytes:
         """A key never given before."""
         return f"{next(self._keys):016d}".encode()
 
     async def receive(
-        self, data: bytes, request_id: str = "file-1", insurer: InsurerNumber = INSURER
+        self,
+        data: bytes,
+        request_id: str = "file-1",
+        insurer: InsurerNumber = INSURER,
+        *,
+        is_dry_run: bool = False,
     ) -> Upload:
         """Send a whole file."""
-        async with self.receiver.receiving(caller(insurer), request_id) as receiving:
+        async with self.receiver.receiving(
+            caller(insurer), request_id, is_dry_run=is_dry_run
+        ) as receiving:
             if receiving.finished is None:
                 await receiving.append(receiving.durable_offset, data[receiving.durable_offset :])
             return await receiving.finish(len(data))
@@ -151,10 +185,15 @@ class Stand:
         await task
 
     async def upload(
-        self, data: bytes, request_id: str = "file-1", insurer: InsurerNumber = INSURER
+        self,
+        data: bytes,
+        request_id: str = "file-1",
+        insurer: InsurerNumber = INSURER,
+        *,
+        is_dry_run: bool = False,
     ) -> Upload:
         """Send and apply a file."""
-        await self.receive(data, request_id, insurer)
+        await self.receive(data, request_id, insurer, is_dry_run=is_dry_run)
         await self.apply_all()
         upload = await self.store.upload(upload_key_of(insurer, request_id))
         assert upload is not None

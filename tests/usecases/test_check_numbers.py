@@ -328,7 +328,9 @@ async def test_without_a_register_what_waits_is_linked(stand: Checked) -> None:
     while await trusting.check_some():
         pass
     assert (await stand.state("2"))[0]
-    stand.applier = Applier(stand.store, stand.spool, unchecked, CoverageReader, LIMITS)
+    stand.applier = Applier(
+        stand.store, stand.spool, unchecked, CoverageReader, LIMITS, stand.rehearsal(unchecked)
+    )
     stand.receiver.desk = unchecked
     stand.receiver.on_received = stand.applier.wake
     await stand.say(said("NUMBER", "1", individual_number=NUMBERS[2]))

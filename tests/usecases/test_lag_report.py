@@ -98,6 +98,7 @@ async def test_a_line_without_a_notice_opens_none(stand: Stand) -> None:
 
 async def test_a_refused_line_and_one_said_twice_open_none(stand: Stand) -> None:
     """A case comes with the version it brought, so it comes once."""
+    await stand.upload(a_file(new(**NOTICE)), "one")
     again = new(**NOTICE) + new(**NOTICE | {"employer_code": "B"})
     await stand.upload(a_file(again, new("2", **NOTICE | {"name": ""})))
     assert [case.employer_code for case in await cases(stand)] == ["A-1"]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
 from gateway.domain.changes import Target
 from gateway.domain.coverage import CoverState
 from gateway.domain.errors import Conflict, InvalidInput
-from gateway.domain.identifiers import EnrolleeKey, InsuredId, PersonKey
+from gateway.domain.identifiers import EnrolleeKey, InsuredId
 from gateway.domain.individual_number import IndividualNumber
 from gateway.domain.period import Instant, parse_day
 from gateway.domain.residents import Finding, ResidentRules
@@ -29,34 +28,12 @@ from tests.usecases.registration import (
     said,
     who,
 )
+from tests.usecases.trails import NoTrail
 
 WHOLE = {"name_kana": "カクウ　タロウ", "address": "見本県架空市1番地"}
 BOTH_NAMES = Finding(is_known=True, is_name_different=True, is_name_kana_different=True)
 NAME_AND_ADDRESS = Finding(is_known=True, is_name_different=True, is_address_different=True)
 ONLY_ADDRESS = Finding(is_known=True, is_address_different=True)
-
-
-@dataclass
-class NoTrail:
-    """A trail that gives what a test put in and remembers what it was asked."""
-
-    looks: Sequence[Look] = ()
-    asked: list[tuple[object, ...]] = field(default_factory=list)
-
-    async def who_looked(self, people: Sequence[PersonKey], looks_max: int) -> Sequence[Look]:
-        """Nobody."""
-        return ()
-
-    async def looks_within(
-        self,
-        spans: Sequence[tuple[PersonKey, Instant, Instant]],
-        before: tuple[Instant, str],
-        but_of: tuple[str, str],
-        looks_max: int,
-    ) -> Sequence[Look]:
-        """Give what was put in."""
-        self.asked.append((list(spans), before, but_of, looks_max))
-        return self.looks[:looks_max]
 
 
 @pytest.fixture

@@ -394,3 +394,32 @@ async def test_an_institution_cannot_act_for_a_person(stand: AtPortal) -> None:
         await stand.portal.register_card(stand.proof(), context("RegisterCard", clinic))
     assert stand.recorded() == [("OQS-PER-01", "DENIED", refused.value.reason, ())]
     assert stand.store.batches == []
+
+
+async def test_a_withheld_person_opens_nothing_with_the_card(stand: AtPortal) -> None:
+    """Neither the first registration nor the list of looks, until the flag is taken away."""
+    await stand.say(new(individual_number=NUMBERS[0], is_self_information_withheld="1"))
+    await stand.check_all()
+    with pytest.raises(NotPermitted, match="SELF_INFORMATION_WITHHELD"):
+        await stand.sign_up()
+    assert await stand.store.by_card(CardKey(ANN.ljust(16, b"."))) is None
+    await stand.say(said("CHANGE", is_self_information_withheld="0"))
+    assert await stand.sign_up() is not None
+    await stand.say(said("CHANGE", is_self_information_withheld="1"))
+    for again in (stand.sign_up, stand.own_accesses):
+        with pytest.raises(NotPermitted, match="SELF_INFORMATION_WITHHELD"):
+            await again()
+    person_key = await stand.person()
+    denials = [(one[1], one[3]) for one in stand.recorded() if one[2] != ""]
+    assert denials == [("DENIED", (person_key,))] * 3
+
+
+async def test_a_nondisclosed_person_registers_but_sees_no_looks(stand: AtPortal) -> None:
+    """The list of looks would tell where the person went; the loss of the cover ends the flag."""
+    await stand.say(new(individual_number=NUMBERS[0], is_nondisclosed="1"))
+    await stand.check_all()
+    assert await stand.sign_up() is not None
+    with pytest.raises(NotPermitted, match="NOT_DISCLOSED"):
+        await stand.own_accesses()
+    await stand.say(said("LOSS", loss_date="20250801", loss_reason="99"))
+    assert await stand.own_accesses() == [LOOK]

@@ -104,6 +104,19 @@ async def test_another_change_under_the_same_request_is_refused(other: Change) -
         await registered(stand, other)
 
 
+async def test_the_same_request_is_known_when_its_words_mean_two_by_now() -> None:
+    """A change that left out the branch is answered as before, and recorded for both."""
+    stand = Stand()
+    await registered(stand, a_change(), "first")
+    told = decode_cells(who("1", "") | {"action": "CHANGE", "name": "架空　次郎"})
+    answer = await registered(stand, told, "change")
+    moved = decode_cells(who() | {"action": "CHANGE", "new_branch": "02"})
+    await registered(stand, moved, "moved")
+    await registered(stand, a_change(), "second")
+    assert answer == await registered(stand, told, "change")
+    assert len(stand.accesses.records[-1].people) == 2
+
+
 async def test_a_request_id_of_a_file_is_not_a_changes() -> None:
     """A file and a change never pass for each other."""
     stand = Stand()

@@ -200,17 +200,16 @@ async def test_a_correction_of_identifiers_sent_again_is_unchanged() -> None:
 async def test_identifiers_of_another_enrollee_are_refused() -> None:
     """A correction that would make two enrollees alike is refused, and so is a late branch."""
     stand = Stand()
+    await stand.upload(a_file(new("1"), new("2")), "before")
     await stand.upload(
         a_file(
-            new("1"),
-            new("2"),
             said("CORRECT", "1", new_number="2"),
             said("CORRECT", "3", new_number="2", name="架空　花子"),
         )
     )
     expected = [
-        RefusedLine(4, "new_number", "COVERAGE_EXISTS"),
-        RefusedLine(5, "", "COVERAGE_UNKNOWN"),
+        RefusedLine(2, "new_number", "COVERAGE_EXISTS"),
+        RefusedLine(3, "", "COVERAGE_UNKNOWN"),
     ]
     assert expected == await stand.refused()
 
@@ -251,6 +250,7 @@ async def test_twins_are_told_by_their_branch() -> None:
 async def test_the_report_lists_exactly_the_bad_lines() -> None:
     """Each bad line is in the report with its column and reason, and the good ones are applied."""
     stand = Stand()
+    await stand.upload(a_file(new("4")), "before")
     upload = await stand.upload(
         a_file(
             new("1"),
@@ -259,13 +259,13 @@ async def test_the_report_lists_exactly_the_bad_lines() -> None:
             said("LOSS", "8", loss_date="20250701", loss_reason="03"),
             "\r\n",
             said("CANCEL", insurer_number=OTHER_INSURER.zero_padded),
-            said("LOSS", "1", loss_date="20250301", loss_reason="03"),
+            said("LOSS", "4", loss_date="20250301", loss_reason="03"),
             new("3", birth_date="20300101"),
-            said("CORRECT", "1", loss_date="20250901"),
+            said("CORRECT", "4", loss_date="20250901"),
             new("1"),
         )
     )
-    report = report_of(upload, await stand.refused())
+    report = report_of(upload, await stand.refused(), LIMITS)
     expected = [
         RefusedLine(3, "sex", "CODE_UNKNOWN"),
         RefusedLine(4, "", "COLUMN_COUNT_WRONG"),
@@ -287,7 +287,7 @@ async def test_the_report_lists_exactly_the_bad_lines() -> None:
 
 async def test_refused_lines_are_kept_up_to_the_limit() -> None:
     """Past the limit refused lines are counted and no longer kept."""
-    stand = Stand(limits=replace(LIMITS, refused_lines_reported_max=3, slice_lines_max=2))
+    stand = Stand(limits=replace(LIMITS, refused_lines_kept_max=3, slice_lines_max=2))
     upload = await stand.upload(a_file(*["bad\r\n"] * 7))
     assert (
         upload.lines_refused,
@@ -334,7 +334,8 @@ async def test_another_number_is_refused() -> None:
     stand = Stand()
     first = said("NUMBER", individual_number=NUMBERS[0])
     second = said("NUMBER", individual_number=NUMBERS[1])
-    await stand.upload(a_file(new(), first, second, first), "one")
+    begun = new(individual_number=NUMBERS[0])
+    await stand.upload(a_file(begun, first, second, first), "one")
     await stand.upload(a_file(second, first, new(individual_number=NUMBERS[1])), "two")
     differs = "individual_number", "NUMBER_DIFFERS"
     assert [RefusedLine(4, *differs)] == await stand.refused("one")
@@ -429,11 +430,12 @@ async def test_a_twin_waits_for_the_others_branch() -> None:
     """As long as one has no branch, the other cannot be told from it; then both are there."""
     stand = Stand()
     twin = new(branch="02", name="架空　花子")
-    await stand.upload(
-        a_file(new(branch=""), twin, said("CHANGE", branch="", new_branch="01"), twin)
-    )
-    expected = [RefusedLine(3, "acquisition_date", "COVERAGE_EXISTS")]
-    assert expected == await stand.refused()
+    await stand.upload(a_file(new(branch="")), "one")
+    await stand.upload(a_file(twin), "two")
+    expected = [RefusedLine(2, "acquisition_date", "COVERAGE_EXISTS")]
+    assert expected == await stand.refused("two")
+    await stand.upload(a_file(twin, said("CHANGE", branch="", new_branch="01"), twin), "three")
+    assert not await stand.refused("three")
     assert stand.people().total() == 2
 
 

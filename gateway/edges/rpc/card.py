@@ -57,11 +57,7 @@ class CardReaderService:
     async def confirm_by_card(self, request: bytes, context: Context) -> bytes:
         """Confirm the holder of a card; see the proto for what it refuses."""
         said = read(pb.ConfirmByCardRequest, request)
-        on = (
-            convert.day(said.confirmation_date, "confirmation_date")
-            if said.HasField("confirmation_date")
-            else tokyo_day(context.now)
-        )
+        on = convert_card.day_of(said, tokyo_day(context.now))
         answer, record_id = await confirm_by_card(
             convert_card.proof(said.proof),
             on,

@@ -14,6 +14,7 @@ from typing import Any, Final
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 
+from gateway.domain.advice import Advice
 from gateway.domain.coverage import (
     Coverage,
     DiseaseCertificate,
@@ -27,6 +28,7 @@ from gateway.domain.errors import InvalidInput
 from gateway.domain.identifiers import InsuredId
 from gateway.domain.individual_number import IndividualNumber
 from gateway.domain.period import FIRST_DAY, Instant, Period, is_later, tokyo_day
+from gateway.store.port import RefusedLine
 from gateway.usecases.upload_coverage import UploadReport
 from gateway.v1 import coverage_pb2, eligibility_pb2, types_pb2
 
@@ -270,16 +272,20 @@ def report(done: UploadReport) -> coverage_pb2.UploadReport:
         lines_applied=upload.lines_applied,
         lines_unchanged=upload.lines_unchanged,
         lines_refused=upload.lines_refused,
-        refused_lines=[
-            coverage_pb2.RefusedLine(
-                line_number=line.line_number,
-                column=line.column,
-                reason=line.reason,
-                advice=types_pb2.Advice(**advice._asdict()),
-            )
-            for line, advice in done.refused
-        ],
+        refused_lines=[refused_line(line, advice) for line, advice in done.refused],
         encoding=upload.encoding,
         received_time=timestamp(upload.received_time),
         applied_time=None if upload.applied_time is None else timestamp(upload.applied_time),
+        is_dry_run=upload.is_dry_run,
+        refused_lines_kept=done.lines_kept,
+    )
+
+
+def refused_line(line: RefusedLine, advice: Advice) -> coverage_pb2.RefusedLine:
+    """Spell a refused line."""
+    return coverage_pb2.RefusedLine(
+        line_number=line.line_number,
+        column=line.column,
+        reason=line.reason,
+        advice=types_pb2.Advice(**advice._asdict()),
     )

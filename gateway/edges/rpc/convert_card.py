@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -10,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from gateway.domain.card import CardProof, CertificateState
 from gateway.domain.period import Instant
 from gateway.domain.purpose import Policy
-from gateway.edges.rpc.convert import confirmation, nested, timestamp
+from gateway.edges.rpc.convert import confirmation, day, nested, timestamp
 from gateway.store.port import CheckState, NumberCheck
 from gateway.store.port_beside import Look
 from gateway.usecases.visit import Visited
@@ -19,6 +20,7 @@ from gateway.v1 import card_pb2, coverage_pb2, person_pb2
 _CONFIRMATION_TAG: Final = bytes(
     (card_pb2.ConfirmByCardResponse.CONFIRMATION_FIELD_NUMBER << 3 | 2,)
 )
+_EXPLAINED_TAG: Final = bytes((card_pb2.ExplainByCardResponse.EXPLAINED_FIELD_NUMBER << 3 | 2,))
 _STATES: Final = {
     CheckState.RECEIVED: coverage_pb2.NUMBER_STATE_RECEIVED,
     CheckState.LINKED: coverage_pb2.NUMBER_STATE_LINKED,
@@ -58,6 +60,24 @@ def visited(answer: Visited, now: Instant, access_record_id: str) -> bytes:
         certificate_state=_CERTIFICATE_STATES[answer.certificate_state]
     )
     return nested(_CONFIRMATION_TAG, said) + own.SerializeToString()
+
+
+def day_of(said: card_pb2.ConfirmByCardRequest, today: date) -> date:
+    """
+    Read the day of a visit; today if none is said.
+
+    Raises:
+        InvalidInput: For a day that is none.
+    """
+    if not said.HasField("confirmation_date"):
+        return today
+    return day(said.confirmation_date, "confirmation_date")
+
+
+def explained_visit(explained: bytes, state: CertificateState) -> bytes:
+    """Spell an explained visit as the bytes of an `ExplainByCardResponse`."""
+    own = card_pb2.ExplainByCardResponse(certificate_state=_CERTIFICATE_STATES[state])
+    return nested(_EXPLAINED_TAG, explained) + own.SerializeToString()
 
 
 def own_accesses(looks: Sequence[Look], policy: Policy) -> person_pb2.ListOwnAccessesResponse:

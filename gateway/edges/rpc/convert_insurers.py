@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from google.type.date_pb2 import Date
 
-from gateway.domain.eligibility import ByNumber
+from gateway.domain.eligibility import Query
 from gateway.domain.errors import InvalidInput
 from gateway.domain.explanation import CounterFact, ExplainedAnswer, LearnedLink, LearnedVersion
 from gateway.domain.identifiers import InsuredId, PersonKey
@@ -40,7 +40,7 @@ def _code(value: IntEnum) -> Any:
 # How an answer came about
 
 
-def explained(said: ExplainedAnswer, asked: ByNumber, now: Instant, record_id: str) -> bytes:
+def explained(said: ExplainedAnswer, asked: Query, now: Instant, record_id: str) -> bytes:
     """Spell an explained answer as the bytes of an `ExplainEligibilityResponse`."""
     answer = said.answer
     versions = {one.fact: _version(one) for one in said.versions}
@@ -116,7 +116,8 @@ def _counter_fact(
 # Pages
 
 
-def _page_size(said: int) -> int:
+def page_size(said: int) -> int:
+    """Read the size of a page; zero is what is given if none is said. Raises `InvalidInput`."""
     size = said or PAGE_IF_NOT_SAID
     if not 1 <= size <= PAGE_MAX:
         raise InvalidInput("FORMAT_WRONG", "page_size")
@@ -144,7 +145,7 @@ def overlap_page(said: coverage_pb2.ListOverlapsRequest) -> tuple[PersonKey, int
         InvalidInput: `FORMAT_WRONG`.
     """
     after = _hex(said.page_token, KEY_BYTES, "page_token") if said.page_token else b""
-    return PersonKey(after), _page_size(said.page_size)
+    return PersonKey(after), page_size(said.page_size)
 
 
 def overlaps(page: OverlapPage) -> coverage_pb2.ListOverlapsResponse:
@@ -245,7 +246,7 @@ def inquiry_page(said: inquiry_pb2.ListInquiriesRequest) -> tuple[Place, int, bo
         read = _hex(said.page_token, INSTANT_BYTES + KEY_BYTES, "page_token")
         at = Instant(int.from_bytes(read[:INSTANT_BYTES]) & NEWEST[0])
         place = (at, InquiryId(read[INSTANT_BYTES:]))
-    return place, _page_size(said.page_size), directions[said.direction]
+    return place, page_size(said.page_size), directions[said.direction]
 
 
 def inquiries(page: InquiryPage) -> inquiry_pb2.ListInquiriesResponse:

@@ -17,7 +17,7 @@ from gateway.usecases.number_oversight import FROM_THE_NEWEST, NumberOversight, 
 from gateway.v1 import coverage_pb2 as pb
 
 INSURERS = frozenset({Role.INSURER})
-RECHECKED_IF_NOT_SAID: Final = 200
+ENROLLEES_IF_NOT_SAID: Final = 200
 LOOKS_IF_NOT_SAID: Final = 100
 PAGE_MAX: Final = 1_000
 
@@ -36,20 +36,32 @@ class OversightMethods:
                 INSURERS,
                 unary=self.recheck_individual_numbers,
             ),
+            Method(
+                "CoverageService/SearchIndividualNumbers",
+                INSURERS,
+                unary=self.search_individual_numbers,
+            ),
             Method("CoverageService/ListLooksThrough", INSURERS, unary=self.list_looks_through),
         )
 
     async def recheck_individual_numbers(self, request: bytes, context: Context) -> bytes:
         """Have a page of numbers checked again."""
         said = read(pb.RecheckIndividualNumbersRequest, request)
-        size = _page_size(said.page_size, RECHECKED_IF_NOT_SAID)
-        try:
-            after = EnrolleeKey(bytes.fromhex(said.page_token))
-        except ValueError:
-            raise InvalidInput("FORMAT_WRONG", "page_token") from None
+        size, after = _page_size(said.page_size, ENROLLEES_IF_NOT_SAID), _after(said.page_token)
         done = await self.oversight.recheck(said.request_id, after, size, context)
         return pb.RecheckIndividualNumbersResponse(
             numbers_waiting=done.waiting,
+            next_page_token="" if done.last is None else done.last.hex(),
+        ).SerializeToString()
+
+    async def search_individual_numbers(self, request: bytes, context: Context) -> bytes:
+        """Have a page of missing numbers looked for."""
+        said = read(pb.SearchIndividualNumbersRequest, request)
+        size, after = _page_size(said.page_size, ENROLLEES_IF_NOT_SAID), _after(said.page_token)
+        done = await self.oversight.search(said.request_id, after, size, context)
+        return pb.SearchIndividualNumbersResponse(
+            numbers_wanted=done.wanted,
+            items_missing=done.items_missing,
             next_page_token="" if done.last is None else done.last.hex(),
         ).SerializeToString()
 
@@ -74,6 +86,13 @@ def _page_size(said: int, if_not_said: int) -> int:
     if not 1 <= size <= PAGE_MAX:
         raise InvalidInput("FORMAT_WRONG", "page_size")
     return size
+
+
+def _after(token: str) -> EnrolleeKey:
+    try:
+        return EnrolleeKey(bytes.fromhex(token))
+    except ValueError:
+        raise InvalidInput("FORMAT_WRONG", "page_token") from None
 
 
 def _place(token: str) -> Place:

@@ -29,6 +29,9 @@ def upgrade() -> None:
         "number_checks",
         sa.Column("is_found", sa.Integer, nullable=False, server_default=sa.text("0")),
     )
+    op.add_column(
+        "uploads", sa.Column("line_order", sa.Integer, nullable=False, server_default=sa.text("0"))
+    )
     op.add_column("uploads", sa.Column("lines_total", sa.Integer, nullable=True))
     op.add_column(
         "uploads", sa.Column("is_dry_run", sa.Integer, nullable=False, server_default=sa.text("0"))
@@ -91,8 +94,14 @@ def _lists() -> None:
         _column("insurer_number", sa.Text, is_primary=True),
         _column("enrollee_key", sa.LargeBinary, is_primary=True),
         _column("cover_no", sa.Integer, is_primary=True),
+        _column("state", sa.Integer),
         _column("loss_date", sa.Text),
         sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "collections_by_state",
+        "collections",
+        ["insurer_number", "state", "loss_date", "enrollee_key", "cover_no"],
     )
 
 

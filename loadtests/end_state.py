@@ -1,0 +1,86 @@
+"""
+What a store says of people, without keys and times: two stores that say the same give the same.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Hashable
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from msgspec import structs
+
+from gateway.domain.coverage import Coverage
+from gateway.domain.period import Instant
+from gateway.store.records import decode_compact, decode_coverage, decode_history
+
+UPLOAD_COLUMNS: Final = (
+    "request_id, state, size_bytes, encoding, lines_read, lines_applied, lines_unchanged, "
+    "lines_refused"
+)
+State = Counter[Hashable]
+"""Everything that is said and how often."""
+
+
+def end_state(data: Path) -> State:
+    """
+    Read a gateway's data directory while nothing runs in it.
+
+    It holds every version of every cover with the line it came from, each person's covers as
+    lookups see them, the rows lookups begin with, numbers in the vault, refused lines and counts.
+    """
+    state: State = Counter()
+    with closing(sqlite3.connect(f"file:{data / 'gateway.db'}?mode=ro", uri=True)) as database:
+        _add_versions(database, state)
+        _add_people(database, state)
+        for table, columns in (
+            ("lookups", "hex(lookup_key), birth_date"),
+            ("links", "is_numbered, superseded_time IS NULL"),
+            ("refused_lines", "line_number, column_name, reason"),
+            (
+                "uploads",
+                UPLOAD_COLUMNS,
+            ),
+            ("filings", "cover_no, kind, employer_code, fact_date"),
+        ):
+            for row in database.execute(f"SELECT {columns} FROM {table}"):  # noqa: S608  only our own names
+                state[table, *row] += 1
+    with closing(sqlite3.connect(f"file:{data / 'vault.db'}?mode=ro", uri=True)) as vault:
+        state["numbers", *vault.execute("SELECT count(*) FROM numbers").fetchone()] += 1
+    return state
+
+
+def _add_versions(database: sqlite3.Connection, state: State) -> None:
+    rows = database.execute(
+        "SELECT enrollee_key, line_number, superseded_time IS NULL, body FROM cover_versions"
+    )
+    enrollees: dict[bytes, list[str]] = {}
+    for enrollee_key, line_number, is_last, body in rows:
+        said = f"{line_number} {is_last} {_timeless(decode_coverage(body))!r}"
+        enrollees.setdefault(enrollee_key, []).append(said)
+    for versions in enrollees.values():
+        state["versions", *sorted(versions)] += 1
+
+
+def _add_people(database: sqlite3.Connection, state: State) -> None:
+    for history_body, compact_body in database.execute("SELECT history, compact FROM people"):
+        history = decode_history(history_body)
+        compact = decode_compact(compact_body)
+        covers = sorted(
+            repr((enrolment.is_numbered, [_timeless(cover) for cover in enrolment.covers]))
+            for enrolment in history.enrolments
+        )
+        seen = sorted(repr((c.state, c.birth_date, c.period, c.sheet)) for c in compact.covers)
+        state["person", *covers, *seen] += 1
+
+
+def _timeless(cover: Coverage) -> Coverage:
+    return structs.replace(cover, recorded_time=Instant(0))
+
+
+def differences(one: State, other: State) -> int:
+    """How many statements only one of two states makes."""
+    return ((one - other) + (other - one)).total()
