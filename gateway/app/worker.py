@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -83,10 +84,9 @@ class Worker:
         rules, lookup_limits = rules_of(settings), lookup_limits_of(settings)
         self.eligibility = EligibilityService(self._store, door, rules, lookup_limits)
         self._watched = WatchedAuthorities(settings)
-        methods = [*self.eligibility.methods(), *Forwarded(self._writer, COVERAGE).methods()]
         self._feed = Forwarded(self._writer, FEED)
-        for forwarded in (self._feed, *(Forwarded(self._writer, one) for one in (LAG, INQUIRY))):
-            methods += forwarded.methods()
+        methods = [*self.eligibility.methods(), *_for_insurers(self._writer)]
+        methods += self._feed.methods()
         explain_limits = ExplainLimits(lookup_limits, limits.explained_versions_max)
         methods += ExplanationService(self._store, door, rules, explain_limits).methods()
         methods += LateClaims(settings, self._store, door).methods()
@@ -136,6 +136,12 @@ class Worker:
         await self._portal.close()
         await self._accesses.close()
         await self._store.close()
+
+
+def _for_insurers(writer: grpc.aio.Channel) -> Iterator[Method]:
+    """What the writer serves insurers."""
+    for service in (COVERAGE, LAG, INQUIRY):
+        yield from Forwarded(writer, service).methods()
 
 
 async def serve(settings: Settings, port: int, stop: asyncio.Event) -> None:
