@@ -155,6 +155,7 @@ class UnidentifiedInsurer(Struct, frozen=True):
     zero_padded: str = "77777777"
 
 
+@lru_cache(maxsize=64)
 def parse_insurer(text: str) -> InsurerNumber | UnidentifiedInsurer:
     """
     Read an insurer number, or the number that says it is not known.
