@@ -114,9 +114,12 @@ class LinkNumber:
 Change = NewCover | ChangeItems | LoseCover | CorrectCover | CancelCover | LinkNumber
 
 
+_NUMBERED: Final = (NewCover, CorrectCover, LinkNumber)
+
+
 def number_of(change: Change) -> IndividualNumber | None:
     """The My Number a change brings."""
-    return change.number if isinstance(change, NewCover | CorrectCover | LinkNumber) else None
+    return change.number if isinstance(change, _NUMBERED) else None
 
 
 def corrects_number(change: Change) -> bool:

@@ -44,6 +44,8 @@ def flags_of_person(history: History) -> Flags:
 def flags_of_cover(cover: Coverage, person: Flags) -> Flags:
     """Give the flags that count for one cover of a person."""
     own = _flags((cover,))
+    if own is person:
+        return own
     return Flags(
         person.is_nondisclosed or own.is_nondisclosed,
         person.is_self_information_withheld or own.is_self_information_withheld,
@@ -55,4 +57,6 @@ def _flags(covers: Iterable[Coverage]) -> Flags:
     for cover in covers:
         is_nondisclosed |= cover.is_nondisclosed
         is_withheld |= cover.is_self_information_withheld
+    if not (is_nondisclosed or is_withheld):
+        return NO_FLAGS
     return Flags(is_nondisclosed, is_withheld)

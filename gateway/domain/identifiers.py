@@ -95,6 +95,11 @@ _KINDS: Final = {
 }
 
 
+_MEDICAL_ASSISTANCE: Final = tuple(
+    digits for digits, kind in _KINDS.items() if kind is InsurerKind.MEDICAL_ASSISTANCE
+)
+
+
 class InsurerNumber(Struct, frozen=True, array_like=True, order=True):
     """
     An insurer's number (保険者番号), or a medical assistance payer's (公費負担者番号).
@@ -146,7 +151,7 @@ class InsurerNumber(Struct, frozen=True, array_like=True, order=True):
     @property
     def is_medical_assistance(self) -> bool:
         """Whether this is a payer of medical assistance (医療扶助)."""
-        return self.kind is InsurerKind.MEDICAL_ASSISTANCE
+        return self.zero_padded.startswith(_MEDICAL_ASSISTANCE)
 
 
 class UnidentifiedInsurer(Struct, frozen=True):
@@ -155,6 +160,7 @@ class UnidentifiedInsurer(Struct, frozen=True):
     zero_padded: str = "77777777"
 
 
+@lru_cache(maxsize=64)
 def parse_insurer(text: str) -> InsurerNumber | UnidentifiedInsurer:
     """
     Read an insurer number, or the number that says it is not known.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final, NewType
 
 from msgspec import Struct
@@ -58,6 +59,7 @@ def instant_of(moment: datetime) -> Instant:
     return Instant((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
 
 
+@lru_cache(maxsize=4_096)
 def parse_day(text: str) -> date:
     """
     Read `YYYYMMDD` or `YYYY-MM-DD`.

@@ -22,6 +22,9 @@ def history_of(person_key: PersonKey, version: int, enrolments: Iterable[Enrolme
     Args:
         version: How often the person's record changed, this change included; 0 if not counted.
     """
+    found = tuple(enrolments)
+    if len(found) == 1 and len(found[0].covers) == 1:
+        return History(person_key, version, found)
     return History(
         person_key,
         version,
@@ -29,6 +32,6 @@ def history_of(person_key: PersonKey, version: int, enrolments: Iterable[Enrolme
             structs.replace(
                 enrolment, covers=tuple(sorted(enrolment.covers, key=lambda c: c.cover_no))
             )
-            for enrolment in sorted(enrolments, key=lambda e: e.enrollee_key)
+            for enrolment in sorted(found, key=lambda e: e.enrollee_key)
         ),
     )

@@ -77,7 +77,7 @@ def _text(characters_max: int) -> Kind:
     def parse(cell: str) -> str:
         if len(cell) > characters_max:
             raise InvalidInput("TOO_LONG")
-        if _UNFIT.search(cell):
+        if not cell.isprintable() and _UNFIT.search(cell):
             raise InvalidInput("FORMAT_WRONG")
         return cell
 

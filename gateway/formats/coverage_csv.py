@@ -49,7 +49,9 @@ _ALLOWED: Final = {
 _REQUIRED: Final = {
     action: frozenset(c.name for c in COLUMNS.values() if action in c.required) for action in Action
 }
-_ITEMS: Final = {column.name: column.item for column in COLUMNS.values() if column.item}
+_ITEMS: Final = {
+    column.name: (column.item, column.kind.parse) for column in COLUMNS.values() if column.item
+}
 _PARSERS: Final = {column.name: column.kind.parse for column in COLUMNS.values()}
 _PARTS: Final = frozenset(
     name
@@ -244,19 +246,31 @@ class _Line:
 
 def _items(line: _Line) -> dict[str, Any]:
     items: dict[str, Any] = {}
-    for name, cell in line.said.items():
-        item = _ITEMS.get(name)
-        if item is None:
-            continue
-        if cell != CLEAR or not line.is_cleared(name):
-            items[item] = line.value(name)
-        elif _DEFAULTS[item] is msgspec.NODEFAULT:
-            raise InvalidInput("FIELD_REQUIRED", name)
-        elif item != "loss_reason":
-            items[item] = _DEFAULTS[item]
+    name = ""
+    try:
+        for name, cell in line.said.items():
+            if (spelled := _ITEMS.get(name)) is None:
+                continue
+            item, parse = spelled
+            if cell != CLEAR:
+                items[item] = parse(cell)
+            else:
+                _clear(line, name, item, items)
+    except Refusal as refusal:
+        raise refusal.within(name) from None
     if not _PARTS.isdisjoint(line.said):
         _add_parts(line, items)
     return items
+
+
+def _clear(line: _Line, name: str, item: str, items: dict[str, Any]) -> None:
+    """Give an item what it has before anything is said of it."""
+    if not line.is_cleared(name):
+        items[item] = line.value(name)
+    elif _DEFAULTS[item] is msgspec.NODEFAULT:
+        raise InvalidInput("FIELD_REQUIRED", name)
+    elif item != "loss_reason":
+        items[item] = _DEFAULTS[item]
 
 
 def _add_parts(line: _Line, items: dict[str, Any]) -> None:

@@ -55,16 +55,18 @@ class Places:
 
     def __init__(self, columns: Sequence[str]) -> None:
         found = {name: index for index, name in enumerate(columns)}
-        self._where: dict[str, int] = {name: found[name] for name in _NEEDED if name in found}
+        self._where: list[tuple[str, int]] = [
+            (name, found[name]) for name in _NEEDED if name in found
+        ]
         self._columns = len(columns)
-        self._may_move = any(name.startswith("new_") for name in self._where)
+        self._may_move = any(name.startswith("new_") for name, _ in self._where)
 
     def of(self, cells: Sequence[str]) -> Place | None:
         """Give the place of a line; None if its cells do not say it."""
         if len(cells) != self._columns:
             return None
-        said = {name: cells[index].strip() for name, index in self._where.items()}
-        rank = _RANKS.get(said["action"])
+        said = {name: cell for name, index in self._where if (cell := cells[index].strip())}
+        rank = _RANKS.get(said.get("action", ""))
         if rank is None:
             return None
         try:
@@ -75,12 +77,13 @@ class Places:
     def _place(self, said: dict[str, str], rank: Rank, digest: bytes) -> Place:
         get = said.get
         insured_id = InsuredId.parse(
-            said["insurer_number"], said["symbol"], said["number"], get("branch", "")
+            get("insurer_number", ""), get("symbol", ""), get("number", ""), get("branch", "")
         )
-        named = Named(insured_id.lookup_key, parse_day(said["birth_date"]), insured_id.branch)
-        began = _day(get("acquisition_date", ""))
+        born = parse_day(get("birth_date", ""))
+        named = Named(insured_id.lookup_key, born, insured_id.branch)
+        began = _day(get("acquisition_date"))
         action = said["action"]
-        day = _day(get(_DAYS[action], "")) if action in _DAYS else began
+        day = _day(get(_DAYS[action])) if action in _DAYS else began
         on_day = OnDay.LOSS
         if action == Action.NEW.value:
             on_day = OnDay.NEW
@@ -92,7 +95,7 @@ class Places:
         return Place(rank, named, moved, day, on_day, digest)
 
 
-def _day(cell: str) -> date | None:
+def _day(cell: str | None) -> date | None:
     return parse_day(cell) if cell else None
 
 
@@ -109,6 +112,6 @@ def _moved(said: dict[str, str], old: InsuredId, named: Named) -> Named | None:
         after("number", old.number),
         after("branch", old.branch or ""),
     )
-    born = _day(said.get("new_birth_date", "")) or named.birth_date
+    born = _day(said.get("new_birth_date")) or named.birth_date
     moved = Named(new.lookup_key, born, new.branch)
     return None if moved == named else moved

@@ -54,6 +54,7 @@ class Working(Numbering):
         is_searched: bool = False,
     ) -> None:
         super().__init__(now, new_key, is_checked=is_checked, is_searched=is_searched)
+        self._today = tokyo_day(now)
         self.absorb(loaded)
 
     def absorb(self, loaded: Loaded) -> None:
@@ -249,7 +250,7 @@ class Working(Numbering):
         return after
 
     def _require_born(self, change: Change) -> None:
-        today = tokyo_day(self._now)
+        today = self._today
         if is_later(change.target.birth_date, today):
             raise InvalidInput("BIRTH_DATE_IN_FUTURE", "birth_date")
         moved = moved_target(change)

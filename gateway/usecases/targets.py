@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from gateway.domain.changes import Change, ChangeItems, CorrectCover, Target
 from gateway.domain.coverage import Coverage, CoverState
@@ -18,13 +18,18 @@ def lookup_keys(change: Change) -> set[LookupKey]:
     return {named} if moved is None else {named, moved.insured_id.lookup_key}
 
 
+_MOVING: Final = (ChangeItems, CorrectCover)
+
+
 def _items_of(change: Change) -> Mapping[str, Any]:
-    return change.items if isinstance(change, ChangeItems | CorrectCover) else {}
+    return change.items if isinstance(change, _MOVING) else {}
 
 
 def moved_target(change: Change) -> Target | None:
     """The identifiers a change gives an enrollee; None if it leaves them."""
-    items = _items_of(change)
+    if not isinstance(change, _MOVING):
+        return None
+    items = change.items
     if "insured_id" not in items and "birth_date" not in items:
         return None
     insured_id: InsuredId = items.get("insured_id", change.target.insured_id)
