@@ -99,6 +99,20 @@ def test_nothing_acknowledged_is_lost_when_processes_are_killed() -> None:
     assert "without their record 0" in shown
 
 
+def test_a_killed_upload_ends_like_an_undisturbed_one() -> None:
+    """A sender, a writer and a supervisor; `python -m loadtests.upload_kills` kills many."""
+    shown = run("loadtests.upload_kills", "--rounds", "3", "--lines", "600", "--seed", "5")
+
+    assert "differences 0" in shown
+
+
+def test_a_large_upload_answers_and_tells_exactly_the_bad_lines() -> None:
+    """A small one; `python -m loadtests.upload_million` sends a million lines."""
+    shown = run("loadtests.upload_million", "--lines", "3000", "--without-bare")
+
+    assert shown.count("told wrongly 0; good lines without an answer 0") == 2
+
+
 def test_syncs_come_before_acknowledgements_and_answers() -> None:
     """A system-call trace shows the order; loud if it cannot be taken here."""
     if shutil.which("strace") is None:
