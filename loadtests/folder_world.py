@@ -18,7 +18,7 @@ from loadtests.kill_world import World
 from loadtests.places import free_port, write_config
 from simulators.catalogue import catalogue
 from simulators.insurer import upload
-from simulators.people import TestPerson, lines_of
+from simulators.people import TestPerson, files_of
 
 INSTITUTION: Final = "1319999999"
 DISK_BYTES: Final = 64 * 1024**2
@@ -50,7 +50,9 @@ class FolderWorld:
         await world.start()
         for insurer, rows in cases.rows_by_insurer.items():
             async with world.channel(f"insurer-{insurer}") as channel:
-                await upload(CoverageServiceStub(channel), "folder-day", lines_of(rows))
+                stub = CoverageServiceStub(channel)
+                for number, content in enumerate(files_of(rows)):
+                    await upload(stub, f"folder-day-{number}", content)
         people = tuple(person for person in cases.people if not person.id.startswith(SUSPENDED))
         return cls(root, world, people)
 

@@ -220,6 +220,20 @@ def _target(new: Row) -> Row:
     return {name: new[name] for name in names}
 
 
+def files_of(rows: Iterable[Row]) -> list[bytes]:
+    """
+    Spell rows as the coverage files to send one after the other.
+
+    What cancels comes in a file of its own: in one file it takes effect before what it is about
+    is registered (docs/coverage-file.md).
+    """
+    first: list[Row] = []
+    then: list[Row] = []
+    for row in rows:
+        (then if row["action"] == "CANCEL" else first).append(row)
+    return [lines_of(some) for some in (first, then) if some]
+
+
 def lines_of(
     rows: Iterable[Row], encoding: Encoding = "utf-8", *, has_header: bool = True
 ) -> bytes:

@@ -30,7 +30,7 @@ from gateway.v1.coverage_pb2_grpc import CoverageServiceStub
 from simulators.catalogue import ON, catalogue
 from simulators.channel import secure_channel
 from simulators.insurer import upload
-from simulators.people import Row, lines_of
+from simulators.people import Row, files_of, lines_of
 from simulators.population import population, rows_of
 from simulators.resident_rows import residents_of
 
@@ -163,10 +163,10 @@ def _files(people: int, seed: int) -> tuple[dict[str, list[bytes]], list[bytes]]
     """
     The coverage files to upload, by insurer, and the residents behind them as lines of JSON.
 
-    The catalogue's file comes first, then the population's.
+    The catalogue's files come first, then the population's.
     """
     named = catalogue(INSTITUTION_CODE)
-    files = {insurer: [lines_of(rows)] for insurer, rows in named.rows_by_insurer.items()}
+    files = {insurer: files_of(rows) for insurer, rows in named.rows_by_insurer.items()}
     rows_named = [row for rows in named.rows_by_insurer.values() for row in rows]
     residents = list(residents_of(rows_named, named.people))
     rows_by_insurer: dict[str, list[Row]] = {}

@@ -225,6 +225,8 @@ async def test_onshi_why_tells_what_an_answer_rests_on(place: Place) -> None:
 
 async def test_onshi_why_reads_a_card(place: Place) -> None:
     """By card the newest cover answers, and what it rests on is told with upload and line."""
+    card = await place.card_of("job-changed")
+    await place.register(card, place.wallet.pin("job-changed"))
     told = await shown(place, question=("--person", "job-changed"))
     assert "1  valid" in told
     assert re.search(r"invalid, had the acquisition recorded .* \(01990019, \S+ : \d+\)", told)

@@ -56,8 +56,8 @@ async def test_only_who_has_no_number_and_all_five_items_is_looked_for() -> None
         new("2", individual_number=NUMBERS[0], **WHOLE),
         new("3", name_kana="カクウ　タロウ"),
         new("4", **WHOLE),
-        said("CANCEL", "4"),
     )
+    await stand.say(said("CANCEL", "4"))
     await stand.check_all()
     assert not stand.register.searched
     stand.register.find = lambda _: IndividualNumber.parse(NUMBERS[1])
