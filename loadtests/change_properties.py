@@ -5,10 +5,10 @@ Laws of insurers' changes, tried on many small made-up worlds, on SQLite and on 
 
 Each case makes up enrollees of two insurers and changes about them of every kind, and tells them
 through the use cases themselves, by calls and by files. Four laws: what is said again changes
-nothing; changes about different enrollees may come in any order; what was known at a time is
-answered the same ever after; and every way to read gives the same. Each law is first shown to
-notice a defect planted for it. Prints how many cases, changes and answers were compared; exits 1
-if a law is broken, with the seed of the case, or if a defect is not noticed.
+nothing; changes about different enrollees, and all lines of one file, may come in any order; what
+was known at a time is answered the same ever after; and every way to read gives the same. Each law
+is first shown to notice a defect planted for it. Prints how many cases, changes and answers were
+compared; exits 1 if a law is broken, with the seed of the case, or if a defect is not noticed.
 """
 
 from __future__ import annotations
@@ -138,25 +138,24 @@ async def _file_again(
         tally.same("after the file again", facts, await place.ask_all(queries))
 
 
-# Changes about different enrollees may come in any order
+# Changes about different enrollees may come in any order, and the lines of a file in any at all
 
 
 async def reordered(places: Places, rng: random.Random, tally: Tally) -> None:
-    """Several orders, by calls and by files, that keep the order of each enrollee's own lines."""
+    """Several orders: of calls, keeping each enrollee's own; of the lines of a file, any."""
     people = people_of(rng)
     own = lives(people, rng, 4)
     queries = questions_of(people)
+    files = _files_of(interleaved(own, rng), rng)
+    is_by_file = rng.random() < 0.5
     expected = None
     for make in (places.real, places.model, places.real):
         place = make()
-        lines = interleaved(own, rng)
-        if rng.random() < 0.5:
-            refused = sorted([(_named(row), (await place.tell(row))[1]) for row in lines])
+        if is_by_file:
+            refused = await _shuffled(place, files, rng)
         else:
-            refused = []
-            for insurer in rng.sample(INSURERS, len(INSURERS)):
-                refused += await _as_files(place, insurer, lines, rng)
-            refused.sort()
+            lines = interleaved(own, rng)
+            refused = sorted([(_named(row), (await place.tell(row))[1]) for row in lines])
         for _, reason in refused:
             tally.change(reason)
         state = (refused, *await _state(place, queries))
@@ -174,19 +173,27 @@ def _named(row: Row) -> tuple[str, ...]:
     return tuple(sorted(f"{name}={cell}" for name, cell in row.items()))
 
 
-async def _as_files(
-    place: Place, insurer: str, lines: Sequence[Row], rng: random.Random
+def _files_of(lines: Sequence[Row], rng: random.Random) -> list[list[Row]]:
+    """Each insurer's lines in one file or two, those of one insurer in their order."""
+    files = []
+    for insurer in INSURERS:
+        rows = [row for row in lines if row["insurer_number"] == insurer]
+        cut = rng.randint(0, len(rows))
+        files += [part for part in (rows[:cut], rows[cut:]) if part]
+    return files
+
+
+async def _shuffled(
+    place: Place, files: Sequence[Sequence[Row]], rng: random.Random
 ) -> list[tuple[tuple[str, ...], str]]:
-    """Send an insurer's lines as one file or two; each line and why it was refused."""
-    rows = [row for row in lines if row["insurer_number"] == insurer]
-    cut = rng.randint(0, len(rows))
+    """Send files, each with its lines in some order; each line and why it was refused."""
     said = []
-    for part in (rows[:cut], rows[cut:]):
-        if part:
-            report = await place.upload(part)
-            reasons = {line.line_number: line.reason for line, _ in report.refused}
-            said += [(_named(row), reasons.get(n, "")) for n, row in enumerate(part, start=2)]
-    return said
+    for rows in files:
+        part = rng.sample(rows, len(rows))
+        report = await place.upload(part)
+        reasons = {line.line_number: line.reason for line, _ in report.refused}
+        said += [(_named(row), reasons.get(n, "")) for n, row in enumerate(part, start=2)]
+    return sorted(said)
 
 
 async def _state(place: Place, queries: Sequence[ByNumber]) -> tuple[Any, Any, Any]:
