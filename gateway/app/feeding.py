@@ -114,7 +114,9 @@ class Feed:
                     while await forget(kept, FORGET_EVENTS):
                         if await self._pause(FORGET_REST_S):
                             break
-            await self._trail.forget_asked(Instant(now - self._limits.feed_asked_days_max * DAY_US))
+            asked = Instant(now - self._limits.feed_asked_days_max * DAY_US)
+            with suppress(Unavailable):
+                await self._trail.forget_asked(asked)
             await self._pause(FORGET_EVERY_S)
 
     async def _pause(self, seconds: float) -> bool:

@@ -171,6 +171,10 @@ class Moves:
         self._to.setdefault(old + place.named.branch_bytes, set()).add(moved)
         self._entered.add(moved if place.named.branch else old + b"*")
 
+    def settle(self) -> None:
+        """Say that all moves are known, so that `settled` is quick; may take a second itself."""
+        self._depths = _depths(self._to)
+
     def settled(self, order: bytes) -> bytes | None:
         """
         Spell where a line comes now that all moves are known; None where that is as it was.

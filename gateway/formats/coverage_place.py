@@ -103,8 +103,8 @@ def _moved(said: dict[str, str], old: InsuredId, named: Named) -> Named | None:
     """The identifiers a line gives; None if they are those it names."""
 
     def after(name: str, before: str) -> str:
-        cell = said.get(f"new_{name}") or before
-        return "" if cell == CLEAR else cell
+        cell = said.get(f"new_{name}", "")
+        return "" if cell == CLEAR else cell or before
 
     new = InsuredId.parse(
         old.insurer_number.zero_padded,

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.domain.errors import Unavailable
 from gateway.domain.identifiers import LookupKey, PersonKey
 from gateway.store import sql_uploads
 from gateway.store.port import Enrollee
@@ -30,7 +31,10 @@ class SqliteScratch:
     async def begin(self) -> None:
         """See `Scratch`."""
         await self.end()
-        connection = connected(self._path, "rwc", LONG_BUSY_MS)
+        try:
+            connection = connected(self._path, "rwc", LONG_BUSY_MS)
+        except sqlite3.OperationalError as error:
+            raise Unavailable("STORE_UNAVAILABLE") from error
         self._line = Line(connection, "scratch")
 
         def create(connection: sqlite3.Connection) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.domain.access import AccessRecord, record_id
+from gateway.domain.errors import Unavailable
 from gateway.domain.identifiers import PersonKey
 from gateway.domain.period import Instant
 from gateway.domain.purpose import Role
@@ -147,8 +148,16 @@ class Trail:
         return records_max - left
 
     def forget_asked(self, before: Instant) -> None:
-        """Forget which institutions asked about whom last before an instant; looks stay."""
-        self._connection.execute(_FORGET_ASKED, (before,))
+        """
+        Forget which institutions asked about whom last before an instant; looks stay.
+
+        Raises:
+            Unavailable: `STORE_UNAVAILABLE`.
+        """
+        try:
+            self._connection.execute(_FORGET_ASKED, (before,))
+        except sqlite3.OperationalError as error:
+            raise Unavailable("STORE_UNAVAILABLE") from error
 
     def who_looked(self, person_key: PersonKey, records_max: int) -> Sequence[Look]:
         """Give the latest looks at a person, newest first, at most `records_max`."""

@@ -129,11 +129,13 @@ class Applier:
         finally:
             await lines.close()
         if upload.state is UploadState.APPLIED:
-            if upload.is_dry_run:
-                await self._rehearsal.end()
-            await self._spool.discard(upload.upload_key)
-            self._applied.set()
-            self._applied = asyncio.Event()
+            try:
+                if upload.is_dry_run:
+                    await self._rehearsal.end()
+                await self._spool.discard(upload.upload_key)
+            finally:
+                self._applied.set()
+                self._applied = asyncio.Event()
 
     async def _begin_rehearsal(self, upload: Upload) -> Upload:
         """Begin a dry run from its first line: what it changed so far was kept nowhere."""
@@ -174,7 +176,10 @@ class Applier:
                     await asyncio.wait_for(stop.wait(), RETRY_S)
                 if stop.is_set():
                     raise
-            if await self._store.upload(upload.upload_key) != upload:
+            known = await self._store.upload(upload.upload_key)
+            if known is not None and known.state is UploadState.APPLIED:
+                return known
+            if known != upload:
                 raise Unavailable("STORE_UNAVAILABLE")
 
     async def _refuse_whole(self, upload: Upload, error: LineError) -> Upload:

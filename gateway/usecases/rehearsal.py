@@ -72,6 +72,10 @@ class Overlay:
         ]
         people += self._told_only({one.person_key for one in people}, told)
         await self._scratch.keep(people, [(row.key, row.person_key) for row in batch.lookups])
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was loaded."""
         self._seen.clear()
         self._versions.clear()
 
@@ -113,6 +117,7 @@ class Rehearsal:
     async def begin(self) -> None:
         """Begin a dry run from what is stored now."""
         await self._scratch.begin()
+        self._overlay.begin()
 
     async def work(
         self, lines: Sequence[Line], insurer: InsurerNumber, upload_key: UploadKey, now: Instant

@@ -29,10 +29,13 @@ from gateway.store.port_beside import Runs, Spool
 READ_BYTES: Final = 64 * 1024
 """How much of a file is taken from the spool at a time."""
 
+FED_BYTES: Final = 8 * 1024
+"""How much of it is cut into lines before others come to their turn; lines may be of one byte."""
+
 BLOCK_RECORDS: Final = 2_000
 """How many sorted lines are taken at a time."""
 
-_SIZE_BYTES: Final = 4
+_SIZE_BYTES: Final = 8
 _BODY: Final = ORDER_BYTES + _SIZE_BYTES + 1
 _KEPT, _TOO_LONG = b"\x00", b"\x01"
 
@@ -84,6 +87,7 @@ class SortedLines:
         self._upload = upload
         self._spool = spool
         self._reader = reader
+        self._reader.encoding = upload.encoding
         self._moves = Moves(moves_max)
         self._first: Runs = spool.runs()
         self._second: Runs = spool.runs()
@@ -116,10 +120,14 @@ class SortedLines:
         while not self._reader.is_ended:
             if stop.is_set():
                 return False
-            await self._read_on()
-            if self._reader.header_error is not None:
-                return True
-            await self._first.put(self._records())
+            data = await self._read()
+            for begin in range(0, max(1, len(data)), FED_BYTES):
+                self._feed(data[begin : begin + FED_BYTES])
+                if self._reader.header_error is not None:
+                    return True
+                await self._first.put(self._records())
+                await asyncio.sleep(0)
+        await asyncio.to_thread(self._moves.settle)
         skipped = 0
         while skipped < self._upload.lines_read and not stop.is_set():
             skipped += len(await self._take(self._upload.lines_read - skipped))
@@ -139,16 +147,21 @@ class SortedLines:
         await self._first.close()
         await self._second.close()
 
-    async def _read_on(self) -> None:
+    async def _read(self) -> bytes:
+        """The next bytes of the file; none at its end."""
         wanted = min(READ_BYTES, self._upload.size_bytes - self._reader.offset)
         if wanted <= 0:
-            self._reader.finish()
-            return
+            return b""
         data = await self._spool.read(self._upload.upload_key, self._reader.offset, wanted)
         if not data:
             raise Unavailable("STORE_UNAVAILABLE")
-        self._reader.feed(data)
-        await asyncio.sleep(0)
+        return data
+
+    def _feed(self, data: bytes) -> None:
+        if data:
+            self._reader.feed(data)
+        else:
+            self._reader.finish()
 
     def _records(self) -> list[bytes]:
         lines = self._reader.take_raw(self._reader.waiting)
@@ -156,7 +169,9 @@ class SortedLines:
         return [self._record(line) for line in lines]
 
     def _record(self, line: RawLine) -> bytes:
-        place = self._reader.place(line) if self._upload.line_order == BY_CONTENT else None
+        place = self._reader.place(line)
+        if self._upload.line_order != BY_CONTENT:
+            place = None
         if place is not None and place.moved is not None:
             self._moves.note(place)
         size = (line.next_offset - line.offset).to_bytes(_SIZE_BYTES, "big")

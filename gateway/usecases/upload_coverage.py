@@ -322,6 +322,13 @@ class Receiving:
                 is_dry_run=self._is_dry_run,
                 line_order=BY_CONTENT,
             )
+            there = await self._receiver.store.upload(self._upload_key)
+            if there is not None:
+                # Of a stream before, whose sender went away, or of a single change meanwhile.
+                if there.is_dry_run != self._is_dry_run:
+                    raise Conflict("UPLOAD_DIFFERS", "is_dry_run")
+                self._require_same(there, size_bytes, digest)
+                return there
             await self._receiver.store.commit(Batch(now, upload=received))
         self._receiver.on_received()
         return received

@@ -437,6 +437,21 @@ def test_only_what_can_be_read_has_a_place(data: bytes) -> None:
             assert said is None or isinstance(said, LineError)
 
 
+@pytest.mark.parametrize("hyphen", ["symbol", "number"])
+def test_a_mere_hyphen_may_identify(hyphen: str) -> None:
+    """A symbol that is a hyphen is kept by a line that gives another number, and not cleared."""
+    columns = ["action", "insurer_number", "symbol", "number", "birth_date", "name", "new_symbol"]
+    cells = {"insurer_number": "01130012", "symbol": "12", "number": "7", "birth_date": "19800101"}
+    row = encode_line("CORRECT", cells | {hyphen: "-", "name": "架空"}, columns)
+    reader = CoverageReader(4096)
+    reader.feed((encode_header(columns) + row).encode())
+    (line,) = reader.take_raw(10)
+    assert isinstance(reader.decoded(line).said, CorrectCover)
+    place = reader.place(line)
+    assert place is not None
+    assert place.moved is None
+
+
 def spelt(line: DecodedLine) -> str:
     """A decoded line as the golden files spell it; a My Number hides itself."""
     said = line.said

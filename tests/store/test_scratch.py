@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.domain.coverage import Enrolment
+from gateway.domain.errors import Unavailable
 from gateway.domain.identifiers import LookupKey
 from gateway.domain.individual_number import IndividualNumber, individual_check_digit
 from gateway.domain.period import Instant
@@ -100,3 +101,9 @@ async def test_a_rehearsed_vault_knows_and_keeps_nothing() -> None:
     assert not await vault.holds(told, other)
     assert list(await rehearsed.numbers_of([told])) == [None]
     assert told != await RehearsedVault(vault).person_of(other, person(2))
+
+
+async def test_a_scratch_that_cannot_be_made_is_tried_again(tmp_path: Path) -> None:
+    """Nobody's dry run ends the writer."""
+    with pytest.raises(Unavailable, match="STORE_UNAVAILABLE"):
+        await SqliteScratch(tmp_path / "missing" / "scratch.db").begin()

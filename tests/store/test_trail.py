@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from gateway.domain.errors import Unavailable
 from gateway.domain.identifiers import PersonKey
 from gateway.domain.period import Instant
 from gateway.store.access_log import AccessLog, ChainBroken
@@ -239,3 +240,10 @@ async def test_what_is_no_confirmation_is_not_kept_as_one(
 
 def _asked(trail: Trail) -> list[tuple[Any, ...]]:
     return trail._connection.execute("SELECT * FROM asked").fetchall()
+
+
+def test_what_cannot_be_forgotten_now_can_be_later(trail: Trail) -> None:
+    """A disk that takes nothing is told of as such, so that the writer goes on."""
+    trail._connection.execute("PRAGMA query_only = 1")
+    with pytest.raises(Unavailable, match="STORE_UNAVAILABLE"):
+        trail.forget_asked(Instant(1))
