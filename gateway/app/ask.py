@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -81,6 +82,18 @@ def not_running(root: Path) -> Outcome:
         "SANDBOX_NOT_RUNNING",
         f"{root} のサンドボックスは停止中です。onshi sandbox --dir {root} で起動してください。",
         f"No sandbox is running in {root}. Start one: onshi sandbox --dir {root}",
+    )
+
+
+def insurer_unknown(named: str, insurers: Iterable[str]) -> Outcome:
+    """What is said where a sandbox has no certificate for an insurer."""
+    known = ", ".join(sorted(insurers))
+    return Outcome(
+        None,
+        "NOT_FOUND",
+        "INSURER_UNKNOWN",
+        f"保険者 {named} の証明書がありません。--insurer に指定できる保険者: {known}",
+        f"There is no certificate for insurer {named}. --insurer may be one of: {known}",
     )
 
 

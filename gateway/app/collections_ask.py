@@ -11,7 +11,7 @@ from google.type.date_pb2 import Date
 from rich.console import Console
 from rich.table import Table
 
-from gateway.app.ask import Outcome, described, not_running, refused
+from gateway.app.ask import Outcome, described, insurer_unknown, not_running, refused
 from gateway.v1 import coverage_changes_pb2 as pb
 from gateway.v1.coverage_pb2_grpc import CoverageServiceStub
 from simulators.channel import secure_channel
@@ -35,8 +35,7 @@ async def collections(
         return [], not_running(root)
     insurers: dict[str, Any] = description["insurers"]
     if insurer not in insurers:
-        known = ", ".join(sorted(insurers))
-        return [], Outcome(None, "NOT_FOUND", "INSURER_UNKNOWN", f"保険者: {known}", known)
+        return [], insurer_unknown(insurer, insurers)
     party = {part: Path(insurers[insurer][part]) for part in ("certificate", "key", "ca")}
     try:
         async with secure_channel(description["address"], **party) as channel:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import grpc
 from google.protobuf.json_format import MessageToDict
 
-from gateway.app.ask import Outcome, described, not_running, refused
+from gateway.app.ask import Outcome, described, insurer_unknown, not_running, refused
 from gateway.edges.rpc.convert import date_message
 from gateway.v1 import lag_pb2 as pb
 from gateway.v1.lag_pb2_grpc import LagServiceStub
@@ -30,8 +30,7 @@ async def lag_reports(
         return {}, not_running(root)
     insurers: dict[str, Any] = description["insurers"]
     if insurer and insurer not in insurers:
-        known = ", ".join(sorted(insurers))
-        return {}, Outcome(None, "NOT_FOUND", "INSURER_UNKNOWN", f"保険者: {known}", known)
+        return {}, insurer_unknown(insurer, insurers)
     request = pb.GetLagReportRequest(
         first_day=date_message(first_day), last_day=date_message(last_day)
     )

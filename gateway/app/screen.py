@@ -20,6 +20,8 @@ from gateway.v1.types_pb2 import Coverage
 from simulators.catalogue import catalogue
 
 TABLE_WIDTH_MIN = 160
+VALIDITY_METHODS = ("Confirm", "Explain")
+"""How the methods begin whose access records tell a validity."""
 VALIDITY_NAMES = {
     1: "有効 valid",
     2: "無効 invalid",
@@ -103,9 +105,16 @@ def accesses_table(looks: Sequence[OwnAccess]) -> Table:
             f"{at:%Y-%m-%d %H:%M:%S}",
             f"{look.role} {look.code}",
             purpose,
-            f"{look.outcome} {look.detail}",
+            _what_came(look),
         )
     return table
+
+
+def _what_came(look: OwnAccess) -> str:
+    """Tell the detail where it is a validity or a reason; a count of others says nothing."""
+    is_validity = look.method.rpartition("/")[2].startswith(VALIDITY_METHODS)
+    is_told = is_validity or look.outcome == "DENIED"
+    return f"{look.outcome} {look.detail}" if is_told else look.outcome
 
 
 def _cover_table(cover: Coverage) -> Table:

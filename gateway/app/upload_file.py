@@ -16,7 +16,7 @@ from typing import IO, Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from gateway.app.ask import Outcome, described, not_running
+from gateway.app.ask import Outcome, described, insurer_unknown, not_running
 from gateway.app.upload import (
     GaveUpError,
     Patience,
@@ -188,12 +188,7 @@ def insurer_of(wish: Wish, source: Source, description: dict[str, Any]) -> str:
         return named
     if not named:
         return str(description["certificates"]["insurer"]["insurer_number"])
-    known = ", ".join(sorted(insurers))
-    raise refusal(
-        "INSURER_UNKNOWN",
-        f"保険者 {named} の証明書がありません。--insurer に指定できる保険者: {known}",
-        f"There is no certificate for insurer {named}. --insurer may be one of: {known}",
-    )
+    raise RefusedError(insurer_unknown(named, insurers))
 
 
 def _padded(text: str) -> str:

@@ -24,6 +24,7 @@ from rich.text import Text
 
 from gateway.app.upload_file import Uploaded, time_text
 from gateway.app.upload_words import SAY, say
+from gateway.v1.coverage_pb2 import UploadReport
 
 SPEED_S: Final = 10.0
 """The rate shown is that of the last so many seconds."""
@@ -103,7 +104,7 @@ def print_upload(done: Uploaded, language: str) -> None:
     if done.is_repeated:
         console.print(say("repeated", language, time=time_text(report.applied_time)))
     else:
-        console.print(SAY["rehearsed" if report.is_dry_run else "applied"][language], style="bold")
+        console.print(SAY[_what_came(report)][language], style="bold")
     counts = say(
         "counts_rehearsed" if report.is_dry_run else "counts",
         language,
@@ -122,6 +123,13 @@ def print_upload(done: Uploaded, language: str) -> None:
     if report.refused_lines_kept < report.lines_refused:
         console.print(say("not_kept", language, kept=report.refused_lines_kept))
     console.print(say("result", language, path=done.wish.result_path), markup=False)
+
+
+def _what_came(report: UploadReport) -> str:
+    if report.is_dry_run:
+        return "rehearsed"
+    is_all_refused = report.lines_refused and not (report.lines_applied or report.lines_unchanged)
+    return "nothing_applied" if is_all_refused else "applied"
 
 
 def print_failure(done: Uploaded, language: str) -> None:

@@ -21,6 +21,7 @@ SAY: Final = {
         "en": "Interrupted. The same command goes on from there: {command}",
     },
     "applied": {"ja": "登録が終わりました。", "en": "Applied."},
+    "nothing_applied": {"ja": "登録した行はありません。", "en": "Nothing was applied."},
     "rehearsed": {
         "ja": "予行が終わりました。何も変更していません。",
         "en": "Dry run done. Nothing was changed.",
@@ -45,7 +46,7 @@ SAY: Final = {
         "en": "Only {kept:,} of the refused lines were kept (limit refused_lines_kept_max).",
     },
     "result": {"ja": "結果ファイル: {path}", "en": "result file: {path}"},
-    "headings": {"ja": "行数|理由|対応", "en": "lines|reason|what to do"},
+    "headings": {"ja": "件数|理由|対応", "en": "how many|reason|what to do"},
 }
 
 

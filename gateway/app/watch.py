@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import grpc
 
-from gateway.app.ask import Outcome, described, not_running, refused
+from gateway.app.ask import Outcome, described, insurer_unknown, not_running, refused
 from gateway.app.channel import secure_channel
 from gateway.config import Tls
 from gateway.domain.period import Instant, tokyo_time
@@ -74,8 +74,7 @@ async def watch(
     insurers: dict[str, Any] = description["insurers"]
     number = wish.insurer or min(insurers)
     if not wish.is_clinic and number not in insurers:
-        known = ", ".join(sorted(insurers))
-        return Outcome(None, "NOT_FOUND", "INSURER_UNKNOWN", f"保険者: {known}", known)
+        return insurer_unknown(number, insurers)
     party = description["certificates"]["institution"] if wish.is_clinic else insurers[number]
     tls = Tls(Path(party["certificate"]), Path(party["key"]), Path(party["ca"]))
     request = pb.WatchChangesRequest(cursor=wish.cursor, is_from_now=wish.is_from_now)

@@ -40,6 +40,7 @@ HEADINGS: Final = {
 }
 WITHOUT: Final = {"ja": "もし届いていなければ", "en": "Had it not arrived"}
 NOTHING: Final = {"ja": "お知らせできる登録はありません。", "en": "There is nothing to tell of."}
+RECORD: Final = {"ja": "アクセス記録", "en": "access record"}
 CUT: Final = {"ja": "古い版は省略しました。", "en": "Older versions were left out."}
 LINKED: Final = {
     "ja": ("個人番号なし（人物{}）", "個人番号で人物{}に紐付け"),
@@ -123,7 +124,7 @@ def print_why(said: pb.ExplainEligibilityResponse, language: str) -> None:
     for one in said.counter_facts:
         sentence = one.sentence_ja if is_ja else one.sentence_en
         console.print(f"  {sentence}{_origin(one)}", markup=False)
-    console.print(f"access record: {said.access_record_id}")
+    console.print(f"{RECORD[language]}: {said.access_record_id}")
 
 
 def _origin(one: pb.CounterFact) -> str:

@@ -143,7 +143,11 @@ def live(
     from gateway.app.nation import live as let_pass
     from gateway.app.screen import print_answer
 
+    passed = 0
+
     def told(sentence: str) -> None:
+        nonlocal passed
+        passed += 1
         sys.stdout.write(f"{sentence}\n")
 
     try:
@@ -153,4 +157,8 @@ def live(
     except grpc.aio.AioRpcError as error:
         print_answer(refused(error))
         raise typer.Exit(1) from None
+    if not passed:
+        fail(
+            "no day passed: the sandbox's clock is after the nation's days, or --until before them"
+        )
     sys.stdout.write(f"lines refused in all: {count}\n")

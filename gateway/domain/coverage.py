@@ -227,6 +227,15 @@ class Coverage(Struct, frozen=True, array_like=True, kw_only=True):
         """Whether a clinic may learn of it."""
         return self.state is CoverState.REGISTERED
 
+    def is_identified_as(self, other: Coverage) -> bool:
+        """Whether symbol, number and birth date are another's; only a correction changes them."""
+        mine, its = self.insured_id, other.insured_id
+        return (mine.symbol, mine.number, self.birth_date) == (
+            its.symbol,
+            its.number,
+            other.birth_date,
+        )
+
 
 class Enrolment(Struct, frozen=True, array_like=True):
     """

@@ -272,7 +272,7 @@ def kind_of(before: Coverage, after: Coverage) -> VersionKind:
             return VersionKind.CANCELLED
         is_hidden = after.state is CoverState.SUSPENDED
         return VersionKind.SUSPENDED if is_hidden else VersionKind.RESTORED
-    if (before.period.start, before.birth_date) != (after.period.start, after.birth_date):
+    if before.period.start != after.period.start or not after.is_identified_as(before):
         return VersionKind.CORRECTED
     if before.period.end != after.period.end:
         return VersionKind.CORRECTED if before.period.end is not None else VersionKind.LOST

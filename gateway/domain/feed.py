@@ -183,4 +183,6 @@ def _kinds_of(old: Coverage, new: Coverage) -> int:
     if old.period != new.period:
         is_lost = old.period.start == new.period.start and old.period.end is None
         kinds |= ChangeKind.LOST if is_lost else ChangeKind.CORRECTED
+    if not new.is_identified_as(old):
+        kinds |= ChangeKind.CORRECTED
     return (kinds or ChangeKind.CHANGED).value

@@ -240,10 +240,10 @@ REASONS: Final[dict[str, Advice]] = {
     ),
     # The coverage file
     "HEADER_WRONG": advise(
-        "見出し行が仕様と異なります。",
-        "The header row is not the layout's.",
-        "列名は docs/coverage-file.md のとおりにしてください。",
-        "Use the column names of docs/coverage-file.md.",
+        "見出し行に、知らない列名、重複した列、または必須列の不足があります。",
+        "The header row has an unknown or a repeated column, or lacks a required one.",
+        "列名は docs/coverage-file.md のとおりにしてください。知らない列名は結果に表示しません。",
+        "Use the column names of docs/coverage-file.md. An unknown one is not repeated back.",
     ),
     "COLUMN_COUNT_WRONG": advise(
         "列の数が見出し行と異なります。",

@@ -80,11 +80,11 @@ def decode_header(line: str) -> Header:
             not know is not repeated back, for it may be somebody's data.
     """
     columns = tuple(cell.strip() for cell in cells_of(line) or ())
-    if not set(columns) <= set(COLUMNS):
-        raise InvalidInput("HEADER_WRONG")
     for name in COLUMNS:
         if columns.count(name) > 1 or (name in REQUIRED_COLUMNS and name not in columns):
             raise InvalidInput("HEADER_WRONG", name)
+    if not set(columns) <= set(COLUMNS):
+        raise InvalidInput("HEADER_WRONG")
     return Header(
         columns, tuple((name, columns.index(name)) for name in COLUMNS if name in columns)
     )

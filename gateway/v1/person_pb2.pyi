@@ -200,7 +200,7 @@ class OwnAccess(_message.Message):
     outcome: _builtins.str
     """What came of it, such as "ANSWERED" or "DENIED"."""
     detail: _builtins.str
-    """More of it: the validity told, or the reason of the refusal."""
+    """More of it: the validity told, the reason of the refusal, or how many were told of."""
     access_record_id: _builtins.str
     """Name of the access record."""
     @_builtins.property

@@ -164,6 +164,14 @@ def test_a_suspension_and_its_end_are_told() -> None:
         ({"address": "x"}, VersionKind.CHANGED),
         ({"period": Period(date(2020, 5, 1))}, VersionKind.CORRECTED),
         ({"birth_date": date(1984, 3, 1)}, VersionKind.CORRECTED),
+        (
+            {"insured_id": structs.replace(ACQUIRED.insured_id, branch="07")},
+            VersionKind.CHANGED,
+        ),
+        (
+            {"insured_id": structs.replace(ACQUIRED.insured_id, symbol="訂正")},
+            VersionKind.CORRECTED,
+        ),
         ({"state": CoverState.CANCELLED}, VersionKind.CANCELLED),
         ({"state": CoverState.SUSPENDED}, VersionKind.SUSPENDED),
         ({"period": Period(date(2020, 4, 1), date(2026, 4, 1))}, VersionKind.LOST),

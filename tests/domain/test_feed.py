@@ -45,6 +45,17 @@ def later(of: Coverage, **items: object) -> Coverage:
             ChangeKind.CORRECTED,
         ),
         ((FIRST,), (later(FIRST, period=Period(date(2025, 4, 2))),), ChangeKind.CORRECTED),
+        ((FIRST,), (later(FIRST, birth_date=date(1999, 1, 1)),), ChangeKind.CORRECTED),
+        (
+            (FIRST,),
+            (later(FIRST, insured_id=structs.replace(FIRST.insured_id, number="訂正")),),
+            ChangeKind.CORRECTED,
+        ),
+        (
+            (FIRST,),
+            (later(FIRST, insured_id=structs.replace(FIRST.insured_id, branch="07")),),
+            ChangeKind.CHANGED,
+        ),
         ((FIRST,), (later(FIRST, state=CoverState.CANCELLED),), ChangeKind.CANCELLED),
         ((FIRST,), (later(FIRST, state=CoverState.SUSPENDED),), ChangeKind.SUSPENDED),
         (
