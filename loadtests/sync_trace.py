@@ -164,7 +164,8 @@ async def traced(root: Path, extra_path: str | None) -> list[tuple[str, bool]]:
     output = root / "trace"
     environment = dict(os.environ)
     if extra_path:
-        environment["PYTHONPATH"] = extra_path
+        before_it = os.environ.get("PYTHONPATH", "")
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (extra_path, before_it)))
     calls = "trace=fdatasync,fsync,sendmsg,write,writev,pwrite64"
     process = await asyncio.create_subprocess_exec(
         *("strace", "-f", "-yy", "-ttt", "-xx", "-s", "512", "-e", calls, "-o", str(output)),
