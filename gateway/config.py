@@ -53,8 +53,13 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sort_bytes_max: Positive = 8 * 1024**2
     """Lines of a file sorted in memory; more of them are sorted on disk."""
     moves_ordered_max: Annotated[int, Meta(ge=0, le=10_000_000)] = 100_000
-    """With more lines than this that move identifiers in one file, no other line waits for them."""
-    slice_lines_max: Positive = 500
+    """
+    With more lines than this that move identifiers in one file, no other line waits for them.
+
+    Neither this nor `line_bytes_max` may change while a file is half applied: the order of its
+    lines would change with them.
+    """
+    slice_lines_max: Positive = 300
     """Lines of a file applied in one transaction."""
     slice_ms_max: Positive = 50
     """A slice that took longer is followed by a smaller one."""

@@ -25,7 +25,7 @@ from loadtests.places import channel_to
 if TYPE_CHECKING:
     from gateway.v1.coverage_pb2_grpc import CoverageServiceAsyncStub
 
-CHUNK_BYTES: Final = 16 * 1024
+CHUNK_BYTES: Final = 4 * 1024
 DONE_S_MAX: Final = 120.0
 PAUSE_S: Final = 0.05
 

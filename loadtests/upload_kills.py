@@ -2,7 +2,7 @@
 Uploads over `kill -9`: wherever one was killed, it ends as if nothing had happened.
 
 Each round sends the same file, of every kind of line, shuffled, to a fresh gateway, and kills the
-sender, the writer or the supervisor at a random instant between the first byte and the report;
+sender, the writer or the supervisor at a random instant while it is received, sorted or applied;
 whatever died is started again and the sender goes on under the same request id. The end state,
 every version of every cover with its line, must be that of an undisturbed upload. A lost line
 and a doubled one are planted first.
@@ -36,6 +36,11 @@ from loadtests.kill_world import World
 from loadtests.places import free_port, write_config
 
 VICTIMS: Final = ("sender", "writer", "supervisor")
+STAGES: Final = ("nothing", "receiving", "sorting", "applying", "applied")
+KILLED_IN: Final = ("receiving", "sorting", "applying")
+AFTER_S_MAX: Final = 0.15
+"""How long after a stage began the kill comes at most; the stage may have passed by then."""
+WATCH_S: Final = 0.002
 LIMITS: Final = "[limits]\nslice_lines_max = 40\nsort_bytes_max = 65536\n"
 """Many slices and many runs, so that a kill finds each of them at work."""
 REQUEST_ID: Final = "kills"
@@ -105,16 +110,18 @@ class Round:
         shutil.rmtree(self.world.data, ignore_errors=True)
         self._sender: asyncio.subprocess.Process | None = None
 
-    async def run(self, victim: str, after_s: float) -> tuple[float, str]:
-        """Upload; give the seconds it took, and in what the kill found the upload."""
+    async def run(self, victim: str, stage: str, after_s: float) -> tuple[float, str]:
+        """Upload; give the seconds it took, and in what stage the kill found it."""
         await self.world.start()
         began = time.monotonic()
         found = ""
         try:
             await self._send()
             if victim:
+                while STAGES.index(self._stage()) < STAGES.index(stage):  # noqa: ASYNC110  a database has no event
+                    await asyncio.sleep(WATCH_S)
                 await asyncio.sleep(after_s)
-                found = self._doing()
+                found = self._stage()
                 await self._kill(victim)
             assert self._sender is not None
             if await self._sender.wait():
@@ -149,14 +156,15 @@ class Round:
             await self.world.supervisor.wait()
             await self.world.start()
 
-    def _doing(self) -> str:
-        """What the upload is at, from its row beside the gateway."""
-        database = DataDir(self.world.data).database
+    def _stage(self) -> str:
+        """What the upload is at, from its spool file and its row, beside the gateway."""
+        data = DataDir(self.world.data)
+        database = data.database
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
             row = connection.execute("SELECT state, lines_read FROM uploads").fetchone()
         match row:
             case None:
-                return "receiving"
+                return "receiving" if any(data.spool.glob("*.spool")) else "nothing"
             case (2, 0):
                 return "sorting"
             case (2, _):
@@ -190,13 +198,14 @@ async def show(rounds: int, lines: int, seed: int) -> int:
         root = Path(scratch)
         issue_all(root / "certs", bulk_file.INSTITUTION, [bulk_file.INSURER])
         undisturbed = Round(root, content)
-        usual_s, _ = await undisturbed.run("", 0.0)
+        usual_s, _ = await undisturbed.run("", "", 0.0)
         truth = end_state(undisturbed.world.data)
         noticed = planted(undisturbed.world.data, truth)
         for number in range(rounds):
             victim = VICTIMS[number % len(VICTIMS)]
+            stage = KILLED_IN[number // len(VICTIMS) % len(KILLED_IN)]
             one = Round(root, content)
-            _, found = await one.run(victim, rng.uniform(0.0, usual_s))
+            _, found = await one.run(victim, stage, rng.uniform(0.0, AFTER_S_MAX))
             kills[f"{victim} while {found}"] += 1
             if count := differences(truth, end_state(one.world.data)):
                 bad.append(f"round {number}: {victim} while {found}: {count} differences")

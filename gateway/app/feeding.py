@@ -109,14 +109,16 @@ class Feed:
         while not self._stop.is_set():
             now = self._clock()
             kept = Instant(now - self._limits.feed_days_kept * DAY_US)
-            with suppress(Unavailable):
-                for forget in (self._store.forget_changes, self._news.forget):
-                    while await forget(kept, FORGET_EVENTS):
+            asked = Instant(now - self._limits.feed_asked_days_max * DAY_US)
+            for forget, before in (
+                (self._store.forget_changes, kept),
+                (self._news.forget, kept),
+                (self._trail.forget_asked, asked),
+            ):
+                with suppress(Unavailable):
+                    while await forget(before, FORGET_EVENTS):
                         if await self._pause(FORGET_REST_S):
                             break
-            asked = Instant(now - self._limits.feed_asked_days_max * DAY_US)
-            with suppress(Unavailable):
-                await self._trail.forget_asked(asked)
             await self._pause(FORGET_EVERY_S)
 
     async def _pause(self, seconds: float) -> bool:

@@ -71,10 +71,10 @@ class LiveTrail:
                 pass
         return not self._is_broken
 
-    async def forget_asked(self, before: Instant) -> None:
+    async def forget_asked(self, before: Instant, asked_max: int) -> int:
         """See `Trail`."""
         async with self._lock:
-            await asyncio.to_thread(self._trail.forget_asked, before)
+            return await asyncio.to_thread(self._trail.forget_asked, before, asked_max)
 
     def _caught_up(self, people: Sequence[PersonKey], looks_max: int) -> Sequence[Look]:
         self._catch_up()

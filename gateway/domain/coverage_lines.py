@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from gateway.domain.changes import Change
 
 
@@ -39,8 +41,7 @@ class LineError:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedLine:
+class DecodedLine(Struct, frozen=True):
     """
     One line of a coverage file.
 

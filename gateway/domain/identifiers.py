@@ -265,9 +265,9 @@ def _checked_text(raw: str, field: str, characters_max: int) -> str:
     return raw
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=2_048)
 def _lookup_key(insurer_number: str, symbol: str, number: str) -> LookupKey:
-    """One change asks for the key of one id several times."""
+    """A slice of changes asks for the key of each id several times."""
     text = "\x1f".join((insurer_number, match_text(symbol), match_text(number)))
     return LookupKey(hashlib.blake2b(text.encode(), digest_size=16).digest())
 

@@ -15,6 +15,8 @@ from datetime import date
 from enum import IntEnum
 from typing import NewType, Protocol
 
+from msgspec import Struct
+
 from gateway.domain.card import CardKey
 from gateway.domain.collection import CollectionState
 from gateway.domain.compact import CompactHistory
@@ -147,8 +149,7 @@ class Loaded:
     person_versions: dict[PersonKey, int]
 
 
-@dataclass(frozen=True, slots=True)
-class NewVersion:
+class NewVersion(Struct, frozen=True):
     """A version of a cover to be remembered; it closes the version before it, if there is one."""
 
     enrollee_key: EnrolleeKey
@@ -158,8 +159,7 @@ class NewVersion:
     line_number: int
 
 
-@dataclass(frozen=True, slots=True)
-class NewLink:
+class NewLink(Struct, frozen=True):
     """
     That an enrollee is a person, from the batch's recorded time on.
 
@@ -173,8 +173,7 @@ class NewLink:
     replaces: PersonKey | None
 
 
-@dataclass(frozen=True, slots=True)
-class LookupRow:
+class LookupRow(Struct, frozen=True):
     """Under which key and birth date an enrollee is found, and the person to show. Upserted."""
 
     key: LookupKey

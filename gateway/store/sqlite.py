@@ -52,7 +52,7 @@ HOT_CACHE_KIB: Final = 65_536
 WRITE_CACHE_KIB: Final = 32_768
 """Pages of the database the writing connection may keep."""
 
-LOG_PAGES_MAX: Final = 8_000
+LOG_PAGES_MAX: Final = 4_000
 """A commit that finds more pages than this in the log moves what is left of it into the database
 itself."""
 

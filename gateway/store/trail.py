@@ -48,6 +48,7 @@ CREATE TABLE IF NOT EXISTS asked (
     person_key BLOB NOT NULL, institution_code TEXT NOT NULL, at INTEGER NOT NULL,
     record_id TEXT NOT NULL, PRIMARY KEY (person_key, institution_code)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS asked_by_time ON asked (at);
 CREATE TABLE IF NOT EXISTS anchors (
     life TEXT PRIMARY KEY, segment INTEGER NOT NULL, offset INTEGER NOT NULL,
     sequence INTEGER NOT NULL, digest BLOB NOT NULL, anchored_time INTEGER NOT NULL
@@ -64,7 +65,10 @@ INSERT OR REPLACE INTO asked SELECT person_key, code, looks.at, record_id
 FROM looks JOIN looks_people USING (record_id)
 WHERE role = ? AND purpose = ? AND outcome = ? ORDER BY looks.at
 """
-_FORGET_ASKED: Final = "DELETE FROM asked WHERE at < ?"
+_FORGET_ASKED: Final = """
+DELETE FROM asked WHERE (person_key, institution_code) IN
+(SELECT person_key, institution_code FROM asked WHERE at < ? ORDER BY at LIMIT ?)
+"""
 _HAS_ASKED: Final = "SELECT 1 FROM sqlite_master WHERE name = 'asked'"
 _ASKING: Final = (Role.INSTITUTION.value, "OQS-MED-01", "ANSWERED")
 """Of a look by which an institution got a confirmation: its role, purpose and outcome."""
@@ -147,15 +151,18 @@ class Trail:
                 left -= self._index_life(life, left, now)
         return records_max - left
 
-    def forget_asked(self, before: Instant) -> None:
+    def forget_asked(self, before: Instant, asked_max: int) -> int:
         """
         Forget which institutions asked about whom last before an instant; looks stay.
+
+        Returns:
+            How many were forgotten, at most `asked_max`.
 
         Raises:
             Unavailable: `STORE_UNAVAILABLE`.
         """
         try:
-            self._connection.execute(_FORGET_ASKED, (before,))
+            return self._connection.execute(_FORGET_ASKED, (before, asked_max)).rowcount
         except sqlite3.OperationalError as error:
             raise Unavailable("STORE_UNAVAILABLE") from error
 

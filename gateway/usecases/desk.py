@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from gateway.domain.changes import Change, number_of
 from gateway.domain.errors import NotPermitted, Refusal, Unavailable
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, PersonKey
@@ -36,8 +38,7 @@ class Worked:
     """Line numbers, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A change and the line of the file it stood on."""
 
     line_number: int

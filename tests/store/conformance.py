@@ -222,7 +222,7 @@ class StoreTests:
             NewLink(enrollee(1), person(2), is_numbered=True, replaces=person(1)),
             NewLink(enrollee(1), person(3), is_numbered=True, replaces=person(2)),
         ]
-        lookups = [replace(row, person_key=person(3)) for row in before.lookups]
+        lookups = [structs.replace(row, person_key=person(3)) for row in before.lookups]
         histories = [
             History(person(1), 2, ()),
             History(person(2), 1, ()),

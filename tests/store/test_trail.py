@@ -213,7 +213,7 @@ async def test_the_last_confirmation_of_each_institution_is_kept(
     older.close()
     upgraded = Trail(tmp_path / "trail.db", access)
     assert expected == _asked(upgraded)
-    upgraded.forget_asked(Instant(1_003))
+    assert [upgraded.forget_asked(Instant(1_003), 10) for _ in range(2)] == [1, 0]
     assert not _asked(upgraded)
     upgraded.close()
 
@@ -246,4 +246,4 @@ def test_what_cannot_be_forgotten_now_can_be_later(trail: Trail) -> None:
     """A disk that takes nothing is told of as such, so that the writer goes on."""
     trail._connection.execute("PRAGMA query_only = 1")
     with pytest.raises(Unavailable, match="STORE_UNAVAILABLE"):
-        trail.forget_asked(Instant(1))
+        trail.forget_asked(Instant(1), 10)
