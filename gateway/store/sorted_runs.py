@@ -23,7 +23,7 @@ from gateway.domain.errors import Unavailable
 
 SORT_BYTES_MAX: Final = 8 * 1024 * 1024
 """What is sorted in memory before it becomes a run; less than this never comes to a disk."""
-FRAME_BYTES: Final = 64 * 1024
+FRAME_BYTES: Final = 32 * 1024
 """Plain bytes of one frame, and so what a merge holds of each run."""
 RUNS_MERGED_MAX: Final = 64
 """Runs merged at once; more of one size become one run first."""
@@ -121,9 +121,7 @@ class FileRuns:
 
         def read() -> list[bytes]:
             if self._merged is None:
-                self._held.sort()
-                runs = [run.records() for level in self._levels for run in level]
-                self._merged = heapq.merge(iter(self._held), *runs) if runs else iter(self._held)
+                self._merged = self._begin()
             return list(islice(self._merged, records_max))
 
         return await self._run(read)
@@ -138,6 +136,17 @@ class FileRuns:
 
         await asyncio.get_running_loop().run_in_executor(self._threads, forget)
         self._threads.shutdown()
+
+    def _begin(self) -> Iterator[bytes]:
+        """Merge what there is; beside runs nothing is held."""
+        held, self._held = self._held, []
+        if not self._levels:
+            held.sort()
+            return iter(held)
+        if held:
+            self._keep(held)
+            held.clear()
+        return heapq.merge(*(run.records() for level in self._levels for run in level))
 
     def _keep(self, held: list[bytes]) -> None:
         held.sort()
