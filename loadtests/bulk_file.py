@@ -158,10 +158,10 @@ def pieces(lines: int, *, is_numbered: bool = False, first: int = 0) -> Iterator
         yield "".join(held).encode()
 
 
-def written(path: Path, lines: int, *, is_numbered: bool = False) -> Path:
+def written(path: Path, lines: int, *, is_numbered: bool = False, first: int = 0) -> Path:
     """Write the file to a path, so that making it takes no time of what is measured."""
     with path.open("wb") as file:
-        for piece in pieces(lines, is_numbered=is_numbered):
+        for piece in pieces(lines, is_numbered=is_numbered, first=first):
             file.write(piece)
     return path
 

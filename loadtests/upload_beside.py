@@ -159,11 +159,11 @@ async def planted(world: World) -> bool:
 
 async def compared(world: World, lines: int, rate: float, seconds: float) -> Verdict:
     """Ask without, during and without an upload."""
-    before = await asked_beside(world, rate, seconds)
     request_id = f"beside-{rate:.0f}"
-    uploading = asyncio.create_task(
-        upload(world, request_id, bulk_file.pieces(lines, first=KNOWN_LINES * int(rate)))
-    )
+    first = KNOWN_LINES + lines * RATES.index(rate)
+    file = bulk_file.written(world.root / "file.csv", lines, first=first)
+    before = await asked_beside(world, rate, seconds)
+    uploading = asyncio.create_task(upload(world, request_id, bulk_file.chunks(file)))
     beside = await asked_beside(world, rate, seconds)
     is_long_enough = not uploading.done()
     uploaded = await uploading
