@@ -46,6 +46,7 @@ PARTIES: Final = (WATCHING_INSURER, CLINIC)
 CAUGHT_UP_S_MAX: Final = 90.0
 LIFE_S: Final = 0.6
 """How long at most a consumer lives between two kills, once it wrote something."""
+KILLED_S_MAX: Final = 20.0
 PATIENCE: Final = Patience(tries_max=200, first_wait_s=0.05, wait_s_max=0.5)
 
 
@@ -106,14 +107,21 @@ class Consumers:
                 process.kill()
             await process.wait()
 
+    async def killed(self, kills: int) -> None:
+        """Wait until the insurer's consumer was killed so often, as far as it is to be, or not."""
+        until = time.monotonic() + KILLED_S_MAX
+        wanted = min(kills, self.kills_max)
+        while self.kills[WATCHING_INSURER] < wanted and time.monotonic() < until:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
 
 def size_of(path: Path) -> int:
     """How long a file is; 0 if there is none."""
     return path.stat().st_size if path.exists() else 0
 
 
-async def sent(world: World, people: int) -> float:
-    """Upload every file; give the seconds it took."""
+async def sent(world: World, people: int, consumers: Consumers) -> float:
+    """Upload every file, each once a consumer died of the one before; give the seconds it took."""
     began = time.monotonic()
     async with world.channel(WATCHING_INSURER) as channel:
         stub = CoverageServiceStub(channel)
@@ -123,6 +131,7 @@ async def sent(world: World, people: int) -> float:
             assert (report.lines_applied, report.lines_refused) == (people, 0), report
             if file_no == 0:
                 await asked(world, people)
+            await consumers.killed(file_no + 1)
     return time.monotonic() - began
 
 
@@ -178,7 +187,7 @@ async def show(changes: int, kills: int, seed: int, root: Path) -> bool:
     tasks = [asyncio.create_task(consumers.run(party)) for party in PARTIES]
     try:
         killing = asyncio.create_task(kill_gateway(world, rng, changes / 4_000))
-        upload_s = await sent(world, people)
+        upload_s = await sent(world, people, consumers)
         await killing
         await caught_up(world, {WATCHING_INSURER: people * FILES, CLINIC: len(world.answers)})
         await asyncio.sleep(1.0)
