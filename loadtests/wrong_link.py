@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ from google.type.date_pb2 import Date
 
 from gateway.app.clock import real_clock
 from gateway.app.sandbox import Sandbox, read_description, running_sandbox
+from gateway.config import Limits
 from gateway.domain.card import HolderCheck
 from gateway.domain.period import tokyo_day, tokyo_time
 from gateway.v1 import coverage_pb2, types_pb2
@@ -190,13 +191,16 @@ async def why(desks: Desks, story: Story, known: datetime | None = None) -> str:
     question = ["--insurer", card.insurer_number, "--symbol", card.symbol, "--number", card.number]
     question += ["--branch", card.branch, "--birth-date", story.person.birth_date.isoformat()]
     if known is not None:
+        # What was known is told once nothing can be added to that moment any more.
+        settled = known + timedelta(milliseconds=Limits().known_time_margin_ms + POLL_S * 1_000)
+        await asyncio.sleep((settled - tokyo_time(real_clock())).total_seconds())
         question += ["--known-at", known.isoformat(timespec="microseconds")]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "gateway", "why", "--dir", str(desks.root), *question),
         stdout=asyncio.subprocess.PIPE,
     )
     printed, _ = await process.communicate()
-    assert process.returncode == 0
+    assert process.returncode == 0, printed.decode()
     return printed.decode()
 
 
