@@ -156,8 +156,10 @@ async def _send(
     """
     One stream: send from an offset on, and give the report.
 
-    Each chunk waits for the answer to the step before it. A refusal is then always read, and
-    never lost to a failing write; the gateway makes each chunk durable before it answers.
+    Each chunk waits for the answer to the step before it. A refusal of a step is then always
+    read, and never lost to a failing write; the gateway makes each chunk durable before it
+    answers. Only a refusal of the call itself, which waits for no step, can end the stream while
+    the start is being written: gRPC then tells a broken stream, and the next try the refusal.
     """
     call = stub.UploadCoverage()
 

@@ -41,11 +41,11 @@ class Server(coverage_pb2_grpc.CoverageServiceServicer):
     async def UploadCoverage(self, request_iterator, context):  # noqa: ANN001, ANN201, N802
         """Take one stream."""
         self.offsets.append([])
-        if self.refusal is not None:
-            await context.abort(*self.refusal)
         async for request in request_iterator:
             step = request.WhichOneof("step")
             if step == "start":
+                if self.refusal is not None:
+                    await context.abort(*self.refusal)
                 yield self._progress()
                 continue
             if step == "finish":
