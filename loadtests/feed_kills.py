@@ -155,10 +155,9 @@ async def kill_gateway(world: World, rng: random.Random, upload_s: float) -> Non
     """Kill the writer a few times and the supervisor once while the files are applied."""
     for kind in ("writer", "writer", "supervisor", "writer"):
         await asyncio.sleep(rng.uniform(0.5, 1.0) * upload_s / 5)
-        found = world.processes()
-        name = next(name for name in found if name.partition(":")[0] == kind)
+        pid = await world.process(kind)
         with suppress(ProcessLookupError):
-            os.kill(found[name], signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
         world.killed[kind] += 1
         if kind == "supervisor":
             assert world.supervisor is not None

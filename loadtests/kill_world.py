@@ -130,6 +130,15 @@ class World:
                 found[f"{module.rpartition('.')[2]}:{child}"] = int(child)
         return found
 
+    async def process(self, kind: str) -> int:
+        """Wait for a process of a kind, which may just be started again; give its id."""
+        while True:
+            found = self.processes()
+            for name in sorted(found):
+                if name.partition(":")[0] == kind:
+                    return found[name]
+            await asyncio.sleep(0.02)
+
 
 async def requests_of(
     round_no: int, content: bytes, offset: int
