@@ -74,7 +74,7 @@ async def keep_asking(world: World, applied: list[int], stop: asyncio.Event, see
 async def kill_some(world: World, rng: random.Random, usual_s: float, round_no: int) -> None:
     """Kill one process at a random instant up to 100 ms after the usual acknowledgement."""
     await asyncio.sleep(rng.uniform(0, usual_s + AFTER_ACK_S))
-    while not (found := {n: p for n, p in world.processes().items() if world.may_kill in n}):
+    while not (found := {n: p for n, p in world.processes().items() if world.may_kill in n}):  # noqa: ASYNC110
         await asyncio.sleep(0.02)
     kind = rng.choice(sorted({name.partition(":")[0] for name in found}))
     name = rng.choice([name for name in sorted(found) if name.partition(":")[0] == kind])
