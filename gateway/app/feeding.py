@@ -18,8 +18,7 @@ from gateway.edges.rpc.server import Method
 from gateway.store.news import NewsBook, NewsRules
 from gateway.store.port import Batch
 from gateway.store.port_feed import Stream
-from gateway.store.sqlite import SqliteStore
-from gateway.store.sqlite_feed import SqliteChanges
+from gateway.store.sqlite import SqliteChanges, SqliteStore
 from gateway.usecases.context import Clock, first_of
 from gateway.usecases.door import Door
 from gateway.usecases.watch_changes import ChangeWatch

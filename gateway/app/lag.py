@@ -10,8 +10,7 @@ from gateway.config import Settings
 from gateway.domain.lag import LagRules
 from gateway.edges.rpc.lag import LagService
 from gateway.edges.rpc.server import Method
-from gateway.store.sqlite import SqliteStore
-from gateway.store.sqlite_lag import SqliteFilings
+from gateway.store.sqlite import SqliteFilings, SqliteStore
 from gateway.usecases.door import Door
 from gateway.usecases.lag_report import LagLimits, LagReporter
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gateway.store.sqlite_lag import Passed, open_cases
+from gateway.store.sqlite import open_cases
+from gateway.store.steps_batch import Passed
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import GaugeMetricFamily

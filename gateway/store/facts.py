@@ -1,52 +1,35 @@
-"""Histories put together from the facts: as known at an instant, or to rebuild the projections."""
+"""The projections, written anew from the facts; see `gateway.store.steps_reads`."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
 from typing import Final
 
-from gateway.domain.compact import Render
-from gateway.domain.coverage import Enrolment, History
-from gateway.domain.identifiers import PersonKey
-from gateway.domain.period import Instant
-from gateway.domain.projection import history_of
-from gateway.store import sql
-from gateway.store.records import decode_coverage
+from msgspec import structs
 
-END_OF_TIME: Final = Instant(2**63 - 1)
-"""Later than anything recorded: what is known then is what is known last."""
+from gateway.domain.compact import Render
+from gateway.domain.identifiers import PersonKey
+from gateway.store import sql
+from gateway.store.steps import Fetch, Steps, Write
+from gateway.store.steps_reads import END_OF_TIME, histories_known_at
 
 _PAGE_PEOPLE: Final = 500
 
 
-def history_known_at(
-    connection: sqlite3.Connection, person_key: PersonKey, version: int, known: Instant
-) -> History:
-    """Give a person's history from what was recorded up to an instant, included."""
-    links = connection.execute(sql.LINKS_KNOWN_AT, (person_key, known, known)).fetchall()
-    return history_of(person_key, version, _enrolments(connection, links, known))
-
-
-def _enrolments(
-    connection: sqlite3.Connection, links: list[sql.Row], known: Instant
-) -> Iterator[Enrolment]:
-    for enrollee_key, is_numbered in links:
-        rows = connection.execute(sql.COVERS_KNOWN_AT, (enrollee_key, known, known)).fetchall()
-        if rows:
-            covers = tuple(decode_coverage(body) for (body,) in rows)
-            yield Enrolment(enrollee_key, bool(is_numbered), covers)
-
-
-def rebuild(connection: sqlite3.Connection, render: Render) -> None:
+def rebuilt(render: Render) -> Steps[None]:
     """
     Write every person's projection anew from the facts; versions stay, since no fact changed.
 
-    Runs inside the caller's transaction. Memory holds one page of people at a time.
+    Memory holds one page of people at a time.
     """
     last = b""
-    while page := connection.execute(sql.PEOPLE_AFTER, (last, _PAGE_PEOPLE)).fetchall():
-        for person_key, version in page:
-            history = history_known_at(connection, person_key, version, END_OF_TIME)
-            connection.execute(sql.PUT_HISTORY, sql.history_row(history, render))
+    while page := (yield Fetch(sql.PEOPLE_AFTER, (last, _PAGE_PEOPLE))):
+        versions: dict[PersonKey, int] = dict(page)
+        histories = yield from histories_known_at(versions.keys(), END_OF_TIME)
+        yield Write(
+            sql.PUT_HISTORY,
+            [
+                sql.history_row(structs.replace(one, version=versions[one.person_key]), render)
+                for one in histories
+            ],
+        )
         last = page[-1][0]

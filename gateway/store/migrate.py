@@ -24,6 +24,7 @@ from gateway.store.sqlite_file import (
     connected,
     format_of,
     require_not_newer,
+    taken,
     transaction,
 )
 
@@ -55,7 +56,7 @@ def migrate(database: Path, render: Render, scripts: Path = SCRIPTS) -> None:
         _, projection = format_of(connection)
         if projection < PROJECTION_FORMAT:
             with transaction(connection):
-                facts.rebuild(connection, render)
+                taken(connection, facts.rebuilt(render))
                 connection.execute(sql.SET_PROJECTION_FORMAT, (PROJECTION_FORMAT,))
 
 

@@ -44,19 +44,21 @@ SELECT enrollee_key FROM lookups WHERE lookup_key = ? AND birth_date = ? LIMIT ?
 
 PEOPLE_UNDER: Final = "SELECT person_key FROM lookups WHERE lookup_key = ?"
 
-PEOPLE_OF_ENROLLEE: Final = "SELECT person_key FROM enrollee_people WHERE enrollee_key = ?"
+PEOPLE_OF_ENROLLEE: Final = """
+SELECT enrollee_key, person_key FROM enrollee_people WHERE enrollee_key = ?
+"""
 
-WAS_UNNUMBERED: Final = """
-SELECT 1 FROM links WHERE person_key = ? AND enrollee_key = ? AND is_numbered = 0 LIMIT 1
+UNNUMBERED_AS: Final = """
+SELECT person_key FROM links WHERE person_key = ? AND enrollee_key = ? AND is_numbered = 0 LIMIT 1
 """
 
 LINKS_KNOWN_AT: Final = """
-SELECT enrollee_key, is_numbered FROM links
+SELECT person_key, enrollee_key, is_numbered FROM links
 WHERE person_key = ? AND recorded_time <= ? AND (superseded_time IS NULL OR superseded_time > ?)
 """
 
 COVERS_KNOWN_AT: Final = """
-SELECT body FROM cover_versions
+SELECT enrollee_key, body FROM cover_versions
 WHERE enrollee_key = ? AND recorded_time <= ? AND (superseded_time IS NULL OR superseded_time > ?)
 """
 
@@ -120,7 +122,7 @@ CHECKS_UNSTAMPED: Final = (
 
 HISTORY: Final = "SELECT history FROM people WHERE person_key = ?"
 
-INSURER: Final = "SELECT insurer_number FROM enrollees WHERE enrollee_key = ?"
+INSURER: Final = "SELECT enrollee_key, insurer_number FROM enrollees WHERE enrollee_key = ?"
 
 ADD_ENROLLEE: Final = """
 INSERT INTO enrollees (enrollee_key, insurer_number) VALUES (?, ?) ON CONFLICT DO NOTHING
@@ -136,6 +138,7 @@ INSERT INTO cover_versions (
 CLOSE_VERSION: Final = """
 UPDATE cover_versions SET superseded_time = ?
 WHERE enrollee_key = ? AND cover_no = ? AND version_no = ? AND superseded_time IS NULL
+RETURNING enrollee_key
 """
 
 ADD_LINK: Final = """
@@ -197,7 +200,7 @@ MOVE_LOG: Final = "PRAGMA wal_checkpoint(PASSIVE)"
 LAST_RECORDED: Final = "SELECT last_recorded_time FROM meta WHERE meta_id = 1"
 
 SET_LAST_RECORDED: Final = """
-UPDATE meta SET last_recorded_time = max(last_recorded_time, ?) WHERE meta_id = 1
+UPDATE meta SET last_recorded_time = ? WHERE meta_id = 1 AND last_recorded_time < ?
 """
 
 FORMAT: Final = """

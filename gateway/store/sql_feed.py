@@ -52,6 +52,7 @@ DELETE FROM changes WHERE (insurer_number, sequence) IN (
     )
     ORDER BY recorded_time LIMIT ?
 )
+RETURNING sequence
 """
 """Of each insurer the newest stays, so that its stream is numbered on."""
 

@@ -33,7 +33,7 @@ RETURNING registered_time
 STAMP_CARD_VISIBLE: Final = """
 UPDATE filings SET card_visible_time = ?
 WHERE enrollee_key = ? AND card_visible_time IS NULL AND registered_time <= ?
-RETURNING fact_date, registered_time
+RETURNING fact_date, registered_time, card_visible_time
 """
 
 CASES: Final = f"""

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from gateway.domain.errors import Unavailable
 from gateway.store import sql
@@ -20,11 +20,10 @@ from gateway.store.records import (
     StoreTooNew,
     StoreTooOld,
 )
+from gateway.store.steps import Fetch, FetchEach, Result, Row, Steps, Write
 
 LONG_BUSY_MS: Final = 5_000
 """How long work that is no lookup may wait for a lock."""
-
-Result = TypeVar("Result")
 
 
 @contextmanager
@@ -110,6 +109,30 @@ def opened(database: Path, mode: str, busy_ms: int) -> sqlite3.Connection:
     return connection
 
 
+def taken(connection: sqlite3.Connection, steps: Steps[Result]) -> Result:
+    """Take steps, within the caller's transaction."""
+    rows: Sequence[Row] = ()
+    try:
+        step = next(steps)
+        while True:
+            match step:
+                case Fetch(statement, values):
+                    rows = connection.execute(statement, values).fetchall()
+                case FetchEach(statement, several):
+                    rows = [
+                        row
+                        for values in several
+                        for row in connection.execute(statement, values).fetchall()
+                    ]
+                case Write(statement, several):
+                    connection.executemany(statement, several)
+                    rows = ()
+            step = steps.send(rows)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+
+
 class Line:
     """A connection and the one thread that uses it."""
 
@@ -125,8 +148,23 @@ class Line:
         except sqlite3.OperationalError as error:
             raise Unavailable("STORE_UNAVAILABLE") from error
 
+    async def read(self, steps: Steps[Result]) -> Result:
+        """Take steps that only read, at one moment of the database."""
+        return await self.run(lambda connection: _taken_within(connection, "BEGIN", steps))
+
+    async def write(self, steps: Steps[Result]) -> Result:
+        """Take steps in one transaction; nothing of it is kept if one fails."""
+        return await self.run(
+            lambda connection: _taken_within(connection, "BEGIN IMMEDIATE", steps)
+        )
+
     async def close(self) -> None:
         """Close the connection once the work under way is done."""
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._threads, self._connection.close)
         self._threads.shutdown()
+
+
+def _taken_within(connection: sqlite3.Connection, begin: str, steps: Steps[Result]) -> Result:
+    with transaction(connection, begin):
+        return taken(connection, steps)

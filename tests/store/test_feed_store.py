@@ -22,8 +22,7 @@ from gateway.store.news import NewsBook, NewsRules
 from gateway.store.port import Batch, NewLink, NewVersion, Writing
 from gateway.store.port_feed import ChangeStream, Ends
 from gateway.store.records import encode_coverage
-from gateway.store.sqlite import SqliteStore
-from gateway.store.sqlite_feed import SqliteChanges
+from gateway.store.sqlite import SqliteChanges, SqliteStore
 from gateway.store.trail import _ADD_ASKED, Trail
 from tests.store.batches import (
     INSURER,

@@ -20,8 +20,8 @@ from gateway.store.migrate import migrate
 from gateway.store.port import Batch, CheckState, NewLink, NumberCheck, UploadKey, Writing
 from gateway.store.port_lag import CasesWanted, Filings
 from gateway.store.records import encode_coverage
-from gateway.store.sqlite import SqliteStore
-from gateway.store.sqlite_lag import Passed, SqliteFilings, open_cases
+from gateway.store.sqlite import SqliteFilings, SqliteStore, open_cases
+from gateway.store.steps_batch import Passed
 from tests.store.batches import batch_of, cover, enrollee, person
 
 INSURER, OTHER = InsurerNumber("01130012"), InsurerNumber("00138057")

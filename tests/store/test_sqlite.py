@@ -31,6 +31,7 @@ from gateway.store import (
     sql_why,
     sqlite,
     sqlite_file,
+    steps_reads,
 )
 from gateway.store.migrate import migrate
 from gateway.store.port import Batch
@@ -153,9 +154,9 @@ async def test_a_reader_cannot_write(database: Path) -> None:
     """The reader's connections are read-only by themselves."""
     reader = SqliteReader(database, encode_coverage)
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        reader._hot.execute(sql.SET_LAST_RECORDED, (1,))
+        reader._hot.execute(sql.SET_LAST_RECORDED, (1, 1))
     with pytest.raises(Unavailable):
-        await reader._reads.run(lambda line: line.execute(sql.SET_LAST_RECORDED, (1,)))
+        await reader._reads.run(lambda line: line.execute(sql.SET_LAST_RECORDED, (1, 1)))
     await reader.close()
 
 
@@ -221,7 +222,7 @@ async def test_a_cancelled_commit_leaves_a_usable_store(store: SqliteStore) -> N
 
 async def test_reads_as_of_are_bounded(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """More enrollees under one key than a read looks at are refused."""
-    monkeypatch.setattr(sqlite, "ENROLLEES_EXAMINED_MAX", 2)
+    monkeypatch.setattr(steps_reads, "ENROLLEES_EXAMINED_MAX", 2)
     for number in range(3):
         await put(store, person(1), enrollee(number), cover(), now=1_000 + number)
     with pytest.raises(TooMuch, match="TOO_MANY_MATCHES"):

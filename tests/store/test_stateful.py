@@ -28,13 +28,13 @@ from gateway.domain.eligibility import ByNumber, Rules, confirm
 from gateway.domain.errors import Refusal
 from gateway.domain.identifiers import EnrolleeKey, InsuredId
 from gateway.domain.period import Instant
-from gateway.store import facts
 from gateway.store.memory import MemoryStore
 from gateway.store.migrate import migrate
 from gateway.store.port import Batch, Loaded
 from gateway.store.records import encode_coverage
 from gateway.store.sqlite import SqliteStore
-from gateway.store.sqlite_file import LONG_BUSY_MS, connected
+from gateway.store.sqlite_file import LONG_BUSY_MS, connected, taken
+from gateway.store.steps_reads import END_OF_TIME, histories_known_at
 from tests import strategies
 from tests.store.batches import changed, enrollee, expanded, moved, person, relevant
 
@@ -206,9 +206,8 @@ class Stores(RuleBasedStateMachine):
                 expected = self.run(self.model.history_of(key))
                 assert expected is not None
                 assert expected == self.run(self.store.history_of(key))
-                assert expected == facts.history_known_at(
-                    connection, key, expected.version, facts.END_OF_TIME
-                )
+                (found,) = taken(connection, histories_known_at([key], END_OF_TIME))
+                assert expected == structs.replace(found, version=expected.version)
         assert self.run(self.model.last_recorded_time()) == self.run(
             self.store.last_recorded_time()
         )

@@ -36,8 +36,7 @@ from gateway.store.memory import MemoryAccesses, MemoryStore
 from gateway.store.port import Batch, NewVersion
 from gateway.store.port_feed import Stream
 from gateway.store.records import encode_coverage
-from gateway.store.sqlite import SqliteStore
-from gateway.store.sqlite_feed import SqliteChanges
+from gateway.store.sqlite import SqliteChanges, SqliteStore
 from gateway.usecases.context import Caller, Context
 from gateway.usecases.door import Door
 from gateway.usecases.watch_changes import ChangeWatch, Page

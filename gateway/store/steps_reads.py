@@ -1,0 +1,120 @@
+"""What a store tells by more than one statement, as steps: loading, the past, whom somebody was."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from datetime import date
+from typing import Any, Final
+
+from gateway.domain.coverage import Coverage, Enrolment, History
+from gateway.domain.errors import TooMuch
+from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
+from gateway.domain.period import Instant
+from gateway.domain.projection import history_of
+from gateway.store import sql
+from gateway.store.port import Enrollee, Loaded
+from gateway.store.records import decode_coverage, decode_history
+from gateway.store.steps import Fetch, FetchEach, Row, Steps, singly
+
+END_OF_TIME: Final = Instant(2**63 - 1)
+"""Later than anything recorded: what is known then is what is known last."""
+
+ENROLLEES_EXAMINED_MAX: Final = 1_000
+"""Enrollees under one key and birth date a read as of another time looks at."""
+
+
+def load(
+    keys: Collection[LookupKey],
+    people: Collection[PersonKey],
+    enrollees: Collection[EnrolleeKey],
+) -> Steps[Loaded]:
+    """See `Loading`."""
+    concerned = set(people)
+    rows = yield FetchEach(sql.PEOPLE_OF_ENROLLEE, singly(enrollees))
+    concerned.update(person_key for _, person_key in rows)
+    rows = yield FetchEach(sql.PEOPLE_UNDER, singly(keys))
+    concerned.update(person_key for (person_key,) in rows)
+    rows = yield FetchEach(sql.HISTORY, singly(concerned))
+    histories = [decode_history(body) for (body,) in rows]
+    versions = dict.fromkeys(concerned, 0)
+    versions.update((history.person_key, history.version) for history in histories)
+    wanted = singly(one.enrollee_key for history in histories for one in history.enrolments)
+    insurers: dict[EnrolleeKey, str] = dict((yield FetchEach(sql.INSURER, wanted)))
+    rows = yield FetchEach(sql.LAST_CHECK, wanted)
+    told = {check.enrollee_key: check for check in map(sql.check_of, rows)}
+    loaded = [
+        Enrollee(
+            InsurerNumber(insurers[one.enrollee_key]),
+            history.person_key,
+            one,
+            told.get(one.enrollee_key),
+        )
+        for history in histories
+        for one in history.enrolments
+    ]
+    loaded.sort(key=lambda enrollee: enrollee.enrolment.enrollee_key)
+    return Loaded(tuple(loaded), versions)
+
+
+def histories_known_at(people: Collection[PersonKey], known: Instant) -> Steps[list[History]]:
+    """
+    Give people's histories, in order of their keys, from what was recorded up to an instant.
+
+    The instant is included. The `version` is 0; enrolments without a cover known then are left
+    out, people without enrolments are not.
+    """
+    rows = yield FetchEach(sql.LINKS_KNOWN_AT, [(one, known, known) for one in people])
+    links = list(rows)
+    rows = yield FetchEach(
+        sql.COVERS_KNOWN_AT, [(enrollee_key, known, known) for _, enrollee_key, _ in links]
+    )
+    covers: dict[EnrolleeKey, list[Coverage]] = defaultdict(list)
+    for enrollee_key, body in rows:
+        covers[enrollee_key].append(decode_coverage(body))
+    enrolments: dict[PersonKey, list[Enrolment]] = defaultdict(list)
+    for person_key, enrollee_key, is_numbered in links:
+        if enrollee_key in covers:
+            enrolment = Enrolment(enrollee_key, bool(is_numbered), tuple(covers[enrollee_key]))
+            enrolments[person_key].append(enrolment)
+    return [history_of(one, 0, enrolments.get(one, ())) for one in sorted(people)]
+
+
+def matching_known_at(
+    key: LookupKey, birth_date: date, known: Instant, people_max: int
+) -> Steps[list[History]]:
+    """See `Reading`; gives only those whose covers matched then."""
+    question = (key, birth_date.isoformat(), ENROLLEES_EXAMINED_MAX + 1)
+    enrollees = yield Fetch(sql.ENROLLEES_UNDER, question)
+    if len(enrollees) > ENROLLEES_EXAMINED_MAX:
+        raise TooMuch("TOO_MANY_MATCHES")
+    rows = yield FetchEach(sql.PEOPLE_OF_ENROLLEE, enrollees)
+    histories = yield from histories_known_at({person_key for _, person_key in rows}, known)
+    found = [
+        history
+        for history in histories
+        if any(
+            cover.birth_date == birth_date and cover.insured_id.lookup_key == key
+            for enrolment in history.enrolments
+            for cover in enrolment.covers
+        )
+    ]
+    if len(found) > people_max:
+        raise TooMuch("TOO_MANY_MATCHES")
+    return found
+
+
+def forerunners_of(person_key: PersonKey) -> Steps[list[PersonKey]]:
+    """See `Writing`."""
+    rows = yield Fetch(sql.HISTORY, (person_key,))
+    enrollees = [one.enrollee_key for (body,) in rows for one in decode_history(body).enrolments]
+    ever = yield FetchEach(sql.PEOPLE_OF_ENROLLEE, singly(enrollees))
+    unnumbered = yield FetchEach(
+        sql.UNNUMBERED_AS, [(one, enrollee_key) for enrollee_key, one in ever]
+    )
+    return sorted({one for (one,) in unnumbered} - {person_key})
+
+
+def rows_of(statement: str, *values: Any) -> Steps[Sequence[Row]]:
+    """Give the rows of one statement."""
+    return (yield Fetch(statement, values))
