@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from datetime import date
+from typing import Final
 
 from gateway.domain.collection import CollectionState
 from gateway.domain.compact import CompactHistory, Render, compact
@@ -37,6 +38,17 @@ from gateway.store.port_lag import CasesWanted
 from gateway.store.port_numbers import LinkSpan
 from gateway.store.steps import Fetch, FetchEach, Result, Row, Steps
 from gateway.store.steps_batch import Passed, written
+
+ENROLLEES_A_PERSON_MAX: Final = 4
+"""Enrollees of one person under one key and birth date, on average over the people found."""
+
+
+def people_among(found: list[CompactHistory]) -> list[CompactHistory]:
+    """Give each person once, in order of their keys; they come once for each of their enrollees."""
+    if len(found) <= 1:
+        return found
+    people = {history.person_key: history for history in found}
+    return [people[person_key] for person_key in sorted(people)]
 
 
 class Reads(ABC):

@@ -18,12 +18,11 @@ from alembic.config import Config
 
 from gateway.domain.compact import Render
 from gateway.store import facts, sql
-from gateway.store.records import PROJECTION_FORMAT
+from gateway.store.records import PROJECTION_FORMAT, require_not_newer
 from gateway.store.sqlite_file import (
     LONG_BUSY_MS,
     connected,
     format_of,
-    require_not_newer,
     taken,
     transaction,
 )
@@ -43,12 +42,12 @@ def migrate(database: Path, render: Render, scripts: Path = SCRIPTS) -> None:
     """
     os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
     with closing(connected(database, "rw", LONG_BUSY_MS)) as connection:
-        require_not_newer(connection)
+        require_not_newer(*format_of(connection))
         connection.execute("PRAGMA journal_mode = WAL")
     engine = engine_of(database)
     try:
         with engine.begin() as transacting:
-            command.upgrade(_configured(transacting, scripts), "head")
+            command.upgrade(configured(transacting, scripts), "head")
     finally:
         engine.dispose()
     with closing(connected(database, "rw", LONG_BUSY_MS)) as connection:
@@ -78,7 +77,8 @@ def engine_of(database: Path) -> sa.Engine:
     return engine
 
 
-def _configured(connection: sa.Connection, scripts: Path) -> Config:
+def configured(connection: sa.Connection, scripts: Path) -> Config:
+    """Tell Alembic the connection to use and where the steps are."""
     config = Config()
     config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

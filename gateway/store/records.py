@@ -34,6 +34,25 @@ class StoreTooNew(RuntimeError):  # noqa: N818  the same
     """The database was written by a newer version of the gateway, which must be used instead."""
 
 
+def require_not_newer(revision: str, projection: int) -> None:
+    """Raise `StoreTooNew`, naming both revisions, if a newer gateway wrote the database."""
+    if (revision, projection) > (SCHEMA_REVISION, PROJECTION_FORMAT):
+        raise StoreTooNew(
+            f"the database has schema {revision} and projection format {projection}; this version "
+            f"of the gateway knows up to {SCHEMA_REVISION} and {PROJECTION_FORMAT}: use a newer one"
+        )
+
+
+def require_format(revision: str, projection: int) -> None:
+    """Raise `StoreTooOld` or `StoreTooNew` unless this is the form of this version."""
+    require_not_newer(revision, projection)
+    if (revision, projection) != (SCHEMA_REVISION, PROJECTION_FORMAT):
+        raise StoreTooOld(
+            f"the database has schema {revision or 'none'} and projection format {projection}; "
+            f"this gateway needs {SCHEMA_REVISION} and {PROJECTION_FORMAT}: migrate first"
+        )
+
+
 class ImpossibleBatch(RuntimeError):  # noqa: N818  the same
     """A batch contradicts what is stored: a bug of the writer. Nothing of it was written."""
 

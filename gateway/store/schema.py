@@ -8,9 +8,10 @@ microseconds since 1970, days are ISO text, keys are 16 bytes and compared as by
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy.dialects import postgresql
 
 METADATA: Final = MetaData()
 
@@ -35,20 +36,32 @@ DISTRIBUTED_BY: Final = {
 """Every table's distribution column; `meta` has one row and is everywhere."""
 
 
+TEXT: Final = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+"""Compared by its bytes on either engine, whatever language a server speaks."""
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """Tell which rows an index holds."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
 def _key(name: str, *, is_primary: bool = True) -> Column[bytes]:
     return Column(name, LargeBinary, primary_key=is_primary, nullable=False)
 
 
-def _text(name: str, *, is_primary: bool = False) -> Column[str]:
-    return Column(name, Text, primary_key=is_primary, nullable=False)
+def _text(name: str, *, is_primary: bool = False, is_optional: bool = False) -> Column[str]:
+    return Column(name, TEXT, primary_key=is_primary, nullable=is_optional)
 
 
 def _count(name: str, *, is_primary: bool = False) -> Column[int]:
     return Column(name, Integer, primary_key=is_primary, nullable=False, autoincrement=False)
 
 
-def _time(name: str, *, is_primary: bool = False, is_optional: bool = False) -> Column[int]:
+def _large(name: str, *, is_primary: bool = False, is_optional: bool = False) -> Column[int]:
     return Column(name, BigInteger, primary_key=is_primary, nullable=is_optional)
+
+
+_time = _large
 
 
 ENROLLEES: Final = Table("enrollees", METADATA, _key("enrollee_key"), _text("insurer_number"))
@@ -62,10 +75,10 @@ COVER_VERSIONS: Final = Table(
     _time("recorded_time"),
     _time("superseded_time", is_optional=True),
     _text("acquisition_date"),
-    Column("loss_date", Text),
+    _text("loss_date", is_optional=True),
     _count("state"),
     _key("upload_key", is_primary=False),
-    _count("line_number"),
+    _large("line_number"),
     Column("body", LargeBinary, nullable=False),
 )
 
@@ -115,7 +128,7 @@ NUMBER_CHECKS: Final = Table(
     _text("insurer_number"),
     _key("person_key", is_primary=False),
     _key("upload_key", is_primary=False),
-    _count("line_number"),
+    _large("line_number"),
     _count("state"),
     _time("checked_time", is_optional=True),
     _time("linked_time", is_optional=True),
@@ -123,18 +136,18 @@ NUMBER_CHECKS: Final = Table(
     _time("visible_time", is_optional=True),
     _text("mismatches"),
     Column("is_found", Integer, nullable=False, server_default=text("0")),
-    Index("number_checks_received", "line_number", "received_time", sqlite_where=text("state = 1")),
+    Index("number_checks_received", "line_number", "received_time", **_where("state = 1")),
     Index(
         "number_checks_unstamped",
         "received_time",
-        sqlite_where=text("state = 2 AND projected_time IS NULL"),
+        **_where("state = 2 AND projected_time IS NULL"),
     ),
-    Index("number_checks_wanted", "received_time", sqlite_where=text("state = 5")),
+    Index("number_checks_wanted", "received_time", **_where("state = 5")),
     Index(
         "number_checks_disagreeing",
         "insurer_number",
         "checked_time",
-        sqlite_where=text("state IN (2, 3) AND mismatches <> ''"),
+        **_where("state IN (2, 3) AND mismatches <> ''"),
     ),
 )
 
@@ -163,28 +176,28 @@ UPLOADS: Final = Table(
     _text("insurer_number"),
     _text("request_id"),
     _count("state"),
-    Column("size_bytes", BigInteger, nullable=False),
+    _large("size_bytes"),
     Column("digest", LargeBinary, nullable=False),
     _time("received_time"),
     _time("applied_time", is_optional=True),
     _text("encoding"),
-    Column("bytes_done", BigInteger, nullable=False),
-    _count("lines_read"),
-    _count("lines_applied"),
-    _count("lines_unchanged"),
-    _count("lines_refused"),
+    _large("bytes_done"),
+    _large("lines_read"),
+    _large("lines_applied"),
+    _large("lines_unchanged"),
+    _large("lines_refused"),
     Column("number_person", LargeBinary),
     Column("line_order", Integer, nullable=False, server_default=text("0")),
-    Column("lines_total", Integer),
+    _large("lines_total", is_optional=True),
     Column("is_dry_run", Integer, nullable=False, server_default=text("0")),
-    Index("uploads_received", "received_time", sqlite_where=text("state = 2")),
+    Index("uploads_received", "received_time", **_where("state = 2")),
 )
 
 REFUSED_LINES: Final = Table(
     "refused_lines",
     METADATA,
     _key("upload_key"),
-    _count("line_number", is_primary=True),
+    _large("line_number", is_primary=True),
     _text("column_name", is_primary=True),
     _text("reason", is_primary=True),
     sqlite_with_rowid=False,
@@ -214,8 +227,8 @@ FILINGS: Final = Table(
     _text("insurer_number"),
     _text("employer_code"),
     _text("fact_date"),
-    Column("filed_date", Text),
-    Column("received_date", Text),
+    _text("filed_date", is_optional=True),
+    _text("received_date", is_optional=True),
     _time("registered_time"),
     _time("linked_time", is_optional=True),
     _time("card_visible_time", is_optional=True),

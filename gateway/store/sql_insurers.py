@@ -11,15 +11,18 @@ from gateway.domain.inquiry import Inquiry, InquiryId, Question, Reply
 
 Row = tuple[Any, ...]
 
+# The word belongs to SQL itself and so stands in quotes.
 ADD_OVERLAP: Final = """
-INSERT INTO overlaps (insurer_number, person_key, recorded_time) VALUES (?, ?, ?)
+INSERT INTO "overlaps" (insurer_number, person_key, recorded_time) VALUES (?, ?, ?)
 ON CONFLICT DO NOTHING
 """
 
-REMOVE_OVERLAP: Final = "DELETE FROM overlaps WHERE insurer_number = ? AND person_key = ?"
+REMOVE_OVERLAP: Final = """
+DELETE FROM "overlaps" WHERE insurer_number = ? AND person_key = ?
+"""
 
 OVERLAPPING: Final = """
-SELECT person_key, recorded_time FROM overlaps WHERE insurer_number = ? AND person_key > ?
+SELECT person_key, recorded_time FROM "overlaps" WHERE insurer_number = ? AND person_key > ?
 ORDER BY person_key LIMIT ?
 """
 

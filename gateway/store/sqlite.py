@@ -23,7 +23,14 @@ from gateway.domain.errors import TooMuch, Unavailable
 from gateway.domain.identifiers import LookupKey, PersonKey
 from gateway.domain.lag import LagRules
 from gateway.store import sql, sql_lag
-from gateway.store.by_steps import StepChanges, StepFilings, StepReader, StepStore
+from gateway.store.by_steps import (
+    ENROLLEES_A_PERSON_MAX,
+    StepChanges,
+    StepFilings,
+    StepReader,
+    StepStore,
+    people_among,
+)
 from gateway.store.port import Batch, CardHolder
 from gateway.store.records import ImpossibleBatch, decode_compact, decode_history
 from gateway.store.sqlite_file import LONG_BUSY_MS, Line, connected, opened
@@ -44,9 +51,6 @@ itself."""
 
 CHECKPOINT_ROWS: Final = 1_000
 """After so many rows the log is moved into the database beside the next commits."""
-
-ENROLLEES_A_PERSON_MAX: Final = 4
-"""Enrollees of one person under one key and birth date, on average over the people found."""
 
 
 class SqliteReader(StepReader):
@@ -84,8 +88,7 @@ class SqliteReader(StepReader):
             raise Unavailable("STORE_UNAVAILABLE") from error
         found = [decode_compact(body) for (body,) in rows]
         if len(found) > 1:
-            people = {history.person_key: history for history in found}
-            found = [people[person_key] for person_key in sorted(people)]
+            found = people_among(found)
             if len(found) > people_max or len(rows) > people_max * ENROLLEES_A_PERSON_MAX:
                 raise TooMuch("TOO_MANY_MATCHES")
         return found

@@ -14,12 +14,7 @@ from typing import Final
 
 from gateway.domain.errors import Unavailable
 from gateway.store import sql
-from gateway.store.records import (
-    PROJECTION_FORMAT,
-    SCHEMA_REVISION,
-    StoreTooNew,
-    StoreTooOld,
-)
+from gateway.store.records import StoreTooOld, require_format
 from gateway.store.steps import Fetch, FetchEach, Result, Row, Steps, Write
 
 LONG_BUSY_MS: Final = 5_000
@@ -66,27 +61,6 @@ def format_of(connection: sqlite3.Connection) -> tuple[str, int]:
     return row or ("", 0)
 
 
-def require_not_newer(connection: sqlite3.Connection) -> None:
-    """Raise `StoreTooNew`, naming both revisions, if a newer gateway wrote the database."""
-    revision, projection = format_of(connection)
-    if (revision, projection) > (SCHEMA_REVISION, PROJECTION_FORMAT):
-        raise StoreTooNew(
-            f"the database has schema {revision} and projection format {projection}; this version "
-            f"of the gateway knows up to {SCHEMA_REVISION} and {PROJECTION_FORMAT}: use a newer one"
-        )
-
-
-def require_current(connection: sqlite3.Connection) -> None:
-    """Raise `StoreTooOld` or `StoreTooNew` unless the database has this version's form."""
-    require_not_newer(connection)
-    revision, projection = format_of(connection)
-    if (revision, projection) != (SCHEMA_REVISION, PROJECTION_FORMAT):
-        raise StoreTooOld(
-            f"the database has schema {revision or 'none'} and projection format {projection}; "
-            f"this gateway needs {SCHEMA_REVISION} and {PROJECTION_FORMAT}: migrate first"
-        )
-
-
 def opened(database: Path, mode: str, busy_ms: int) -> sqlite3.Connection:
     """
     Open the main database.
@@ -102,7 +76,7 @@ def opened(database: Path, mode: str, busy_ms: int) -> sqlite3.Connection:
             raise Unavailable("STORE_UNAVAILABLE") from error
         raise StoreTooOld("there is no database yet: migrate first") from None
     try:
-        require_current(connection)
+        require_format(*format_of(connection))
     except BaseException:
         connection.close()
         raise

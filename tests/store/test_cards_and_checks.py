@@ -17,19 +17,27 @@ from gateway.domain.period import Instant
 from gateway.store.memory import MemoryStore
 from gateway.store.migrate import migrate
 from gateway.store.port import Batch, CheckState, NewCard, NumberCheck, UploadKey, Writing
+from gateway.store.postgres import PostgresStore
 from gateway.store.records import encode_coverage
 from gateway.store.sqlite import SqliteStore
+from tests.store import postgres
 from tests.store.batches import batch_of, cover, enrollee, person
 
 CARD = CardKey(b"card------------")
 OTHER_CARD = CardKey(b"other-card------")
 
 
-@pytest_asyncio.fixture(params=["memory", "sqlite"])
+@pytest_asyncio.fixture(params=["memory", "sqlite", "postgres"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Writing]:
     """A fresh store of either kind."""
     if request.param == "memory":
         yield MemoryStore(encode_coverage)
+        return
+    if request.param == "postgres":
+        async with postgres.database() as url:
+            there = await PostgresStore.opened(url, encode_coverage)
+            yield there
+            await there.close()
         return
     migrate(tmp_path / "gateway.db", encode_coverage)
     opened = SqliteStore(tmp_path / "gateway.db", encode_coverage)

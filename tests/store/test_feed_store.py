@@ -21,9 +21,11 @@ from gateway.store.memory import MemoryStore
 from gateway.store.news import NewsBook, NewsRules
 from gateway.store.port import Batch, NewLink, NewVersion, Writing
 from gateway.store.port_feed import ChangeStream, Ends
+from gateway.store.postgres import PostgresChanges, PostgresStore
 from gateway.store.records import encode_coverage
 from gateway.store.sqlite import SqliteChanges, SqliteStore
 from gateway.store.trail import _ADD_ASKED, Trail
+from tests.store import postgres
 from tests.store.batches import (
     INSURER,
     UPLOAD_KEY,
@@ -78,7 +80,7 @@ class Both:
 
     async def forget(self, before: int) -> None:
         """Forget what was recorded earlier."""
-        if isinstance(self.store, SqliteStore):
+        if isinstance(self.store, SqliteStore | PostgresStore):
             while await self.store.forget_changes(Instant(before), 2):
                 pass
         else:
@@ -86,12 +88,18 @@ class Both:
             self.store.forget_changes(Instant(before))
 
 
-@pytest_asyncio.fixture(params=["memory", "sqlite"])
+@pytest_asyncio.fixture(params=["memory", "sqlite", "postgres"])
 async def both(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Both]:
     """A fresh store of either kind."""
     if request.param == "memory":
         memory = MemoryStore(encode_coverage)
         yield Both(memory, memory)
+        return
+    if request.param == "postgres":
+        async with postgres.database() as url:
+            there = await PostgresStore.opened(url, encode_coverage)
+            yield Both(there, PostgresChanges(there.pool))
+            await there.close()
         return
     database = tmp_path / "gateway.db"
     database.write_bytes(empty_database())

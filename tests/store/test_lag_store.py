@@ -19,9 +19,11 @@ from gateway.store.memory import MemoryStore
 from gateway.store.migrate import migrate
 from gateway.store.port import Batch, CheckState, NewLink, NumberCheck, UploadKey, Writing
 from gateway.store.port_lag import CasesWanted, Filings
+from gateway.store.postgres import PostgresFilings, PostgresStore
 from gateway.store.records import encode_coverage
 from gateway.store.sqlite import SqliteFilings, SqliteStore, open_cases
 from gateway.store.steps_batch import Passed
+from tests.store import postgres
 from tests.store.batches import batch_of, cover, enrollee, person
 
 INSURER, OTHER = InsurerNumber("01130012"), InsurerNumber("00138057")
@@ -46,12 +48,18 @@ class Kept:
         return list(await self.filings.cases(wanted, None, 100))
 
 
-@pytest_asyncio.fixture(params=["memory", "sqlite"])
+@pytest_asyncio.fixture(params=["memory", "sqlite", "postgres"])
 async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Kept]:
     """A fresh store of either kind."""
     if request.param == "memory":
         memory = MemoryStore(encode_coverage)
         yield Kept(memory, memory.filings)
+        return
+    if request.param == "postgres":
+        async with postgres.database() as url:
+            there = await PostgresStore.opened(url, encode_coverage)
+            yield Kept(there, PostgresFilings(there.pool))
+            await there.close()
         return
     migrate(tmp_path / "gateway.db", encode_coverage)
     store, filings = (

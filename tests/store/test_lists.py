@@ -30,8 +30,10 @@ from gateway.store.memory import MemoryStore
 from gateway.store.migrate import migrate
 from gateway.store.port import Batch, CollectionRow
 from gateway.store.port_insurers import Explaining, Lists
+from gateway.store.postgres import PostgresStore
 from gateway.store.records import encode_coverage
 from gateway.store.sqlite import SqliteStore
+from tests.store import postgres
 from tests.store.batches import (
     BIRTH_DATE,
     INSURER,
@@ -55,11 +57,17 @@ class Store(Explaining, Lists):
     """Both sides of what is tested here."""
 
 
-@pytest_asyncio.fixture(params=["memory", "sqlite"])
+@pytest_asyncio.fixture(params=["memory", "sqlite", "postgres"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     """A fresh store of either kind."""
     if request.param == "memory":
         yield MemoryStore(encode_coverage)  # type: ignore[misc]  it has what `Store` says
+        return
+    if request.param == "postgres":
+        async with postgres.database() as url:
+            there = await PostgresStore.opened(url, encode_coverage)
+            yield there  # type: ignore[misc]  it has what `Store` says
+            await there.close()
         return
     migrate(tmp_path / "gateway.db", encode_coverage)
     opened = SqliteStore(tmp_path / "gateway.db", encode_coverage)

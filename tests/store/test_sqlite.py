@@ -30,7 +30,6 @@ from gateway.store import (
     sql_uploads,
     sql_why,
     sqlite,
-    sqlite_file,
     steps_reads,
 )
 from gateway.store.migrate import migrate
@@ -278,7 +277,7 @@ async def test_an_older_schema_is_migrated(
         "def upgrade():\n    op.execute('ALTER TABLE people ADD COLUMN note TEXT')\n",
         encoding="utf-8",
     )
-    monkeypatch.setattr(sqlite_file, "SCHEMA_REVISION", "9999")
+    monkeypatch.setattr(records, "SCHEMA_REVISION", "9999")
     with pytest.raises(StoreTooOld, match=r"schema 0003.*needs 9999"):
         SqliteReader(database, encode_coverage)
     migrate(database, encode_coverage, scripts)

