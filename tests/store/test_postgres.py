@@ -156,7 +156,7 @@ async def test_a_commit_that_fails_half_way_writes_nothing(url: str, store: Post
     await put(store, person(1), enrollee(1), cover())
     await changed_by(url, "ALTER TABLE meta ADD CONSTRAINT early CHECK (last_recorded_time < 2000)")
     with pytest.raises(asyncpg.CheckViolationError):
-        await put(store, person(2), enrollee(2), cover(recorded=3_000))
+        await put(store, person(2), enrollee(2), cover(recorded=3_000), now=3_000)
     assert await store.history_of(person(2)) is None
 
 
