@@ -13,6 +13,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 Positive = Annotated[int, Meta(ge=1)]
+StoreUrl = Annotated[str, Meta(pattern="^postgres(ql)?://[^/]*/[^/]+$")]
+"""As `postgresql://user:password@host:port/database`."""
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 NotNegative = Annotated[int, Meta(ge=0)]
 
@@ -193,6 +195,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65_535)] = 0
     workers: Annotated[int, Meta(ge=1, le=64)] = 2
     is_sandbox: bool = False
+    store: StoreUrl | None = None
+    """A PostgreSQL database for the facts; may hold a password. None: a file in `data_dir`."""
     cards: Cards | None = None
     resident_register: Register | None = None
     metrics: Metrics | None = None

@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 import grpc
 
 from gateway.app.child import run
+from gateway.app.engine import engine_of
 from gateway.app.worker import Worker
 from gateway.config import Settings, load_settings
 from gateway.domain.purpose import Role
@@ -36,7 +37,7 @@ async def echo(_request: bytes, _context: GrpcContext) -> bytes:
 
 async def serve(settings: Settings, port: int, stop: asyncio.Event) -> None:
     """Serve a worker's methods and the two of the bench."""
-    worker = Worker(settings)
+    worker = Worker(settings, await engine_of(settings).reader())
     confirm = worker.eligibility.confirm_eligibility
 
     async def slow(request: bytes, context: Context) -> bytes:

@@ -32,9 +32,11 @@ from typing import TYPE_CHECKING, Any, Final
 from google.type.date_pb2 import Date
 
 from gateway.app.clock import SandboxClock
+from gateway.app.engine import engine_of
 from gateway.app.lag_page import page
 from gateway.app.nation import feed, to_morning
 from gateway.app.sandbox import Sandbox, read_description, running_sandbox, until_checked
+from gateway.config import load_settings
 from gateway.domain.period import tokyo_day
 from gateway.v1 import coverage_pb2, types_pb2
 from gateway.v1 import lag_pb2 as pb
@@ -239,7 +241,7 @@ async def _settled(
     )
     to_morning(clock, on)
     fed = await feed(root, folder)
-    await until_checked(Sandbox(root).data.database)
+    await until_checked(engine_of(load_settings(Sandbox(root).gateway_config)))
     print(f"{fed.insurers} insurers, {fed.applied:,} lines applied, {fed.refused} refused")
     assert (fed.applied, fed.refused) == (written["lines"], 0)
     plan = Plan(nation(insurers), options.seed, april, date(april.year, 4, 30))

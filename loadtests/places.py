@@ -23,11 +23,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def write_config(root: Path, port: int) -> Path:
+def write_config(root: Path, port: int, store: str | None = None) -> Path:
     """Settings of a gateway in `root`, with its certificates under `root/certs`."""
     path = root / "gateway.toml"
+    kept = "" if store is None else f'store = "{store}"\n'
     path.write_text(
-        f'data_dir = "data"\nport = {port}\n[tls]\n'
+        f'data_dir = "data"\nport = {port}\n{kept}[tls]\n'
         'certificate = "certs/gateway/certificate.pem"\n'
         'key = "certs/gateway/key.pem"\nca = "certs/ca.pem"\n'
     )

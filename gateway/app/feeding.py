@@ -15,10 +15,10 @@ from gateway.domain.period import Instant
 from gateway.domain.purpose import Role
 from gateway.edges.rpc.feed import FeedService
 from gateway.edges.rpc.server import Method
+from gateway.store.by_steps import StepChanges, StepStore
 from gateway.store.news import NewsBook, NewsRules
 from gateway.store.port import Batch
 from gateway.store.port_feed import Stream
-from gateway.store.sqlite import SqliteChanges, SqliteStore
 from gateway.usecases.context import Clock, first_of
 from gateway.usecases.door import Door
 from gateway.usecases.watch_changes import ChangeWatch
@@ -41,7 +41,8 @@ class Feed:
     def __init__(
         self,
         settings: Settings,
-        store: SqliteStore,
+        store: StepStore,
+        changes: StepChanges,
         door: Door,
         trail: LiveTrail,
         clock: Clock,
@@ -52,8 +53,8 @@ class Feed:
             self._limits.feed_settle_ms * 1000, self._limits.feed_asked_days_max * DAY_US
         )
         self._store, self._trail, self._clock, self._stop = store, trail, clock, stop
-        self._changes = SqliteChanges(data.database)
-        self._news = NewsBook(data.news, data.database, data.trail, rules)
+        self._changes = changes
+        self._news = NewsBook(data.news, changes, data.trail, rules)
         self._watchers = Watchers(_watch_limits(self._limits), stop)
         streams: dict[Role, Stream[Event]] = {
             Role.INSURER: self._changes,
@@ -73,8 +74,8 @@ class Feed:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._changes.close()
         await self._news.close()
+        await self._changes.close()
 
     def _committed(self, batch: Batch) -> None:
         self._has_changed.set()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.app.engine import CaseCounter
 from gateway.app.holidays import closed_days
-from gateway.app.layout import DataDir
 from gateway.config import Settings
 from gateway.domain.lag import LagRules
 from gateway.edges.rpc.lag import LagService
 from gateway.edges.rpc.server import Method
-from gateway.store.sqlite import SqliteFilings, SqliteStore
+from gateway.store.by_steps import StepFilings, StepStore
 from gateway.usecases.door import Door
 from gateway.usecases.lag_report import LagLimits, LagReporter
 
@@ -21,10 +21,17 @@ if TYPE_CHECKING:
 class Lag:
     """Reads cases over a connection of its own, so that no registration waits for a report."""
 
-    def __init__(self, settings: Settings, store: SqliteStore, door: Door) -> None:
-        data, limits = DataDir(settings.data_dir), settings.limits
+    def __init__(
+        self,
+        settings: Settings,
+        store: StepStore,
+        filings: StepFilings,
+        count_cases: CaseCounter,
+        door: Door,
+    ) -> None:
+        limits = settings.limits
         rules = LagRules(settings.rules.is_unnumbered_found_by_number)
-        self._filings = SqliteFilings(data.database)
+        self._filings = filings
         self._service = LagService(
             LagReporter(
                 self._filings,
@@ -39,7 +46,7 @@ class Lag:
         if settings.metrics is not None:
             from gateway.app.metrics import LagMetrics
 
-            self.metrics = LagMetrics(data.database, settings.metrics.port)
+            self.metrics = LagMetrics(count_cases, settings.metrics.port)
             store.on_passed = self.metrics.observe
 
     def methods(self) -> tuple[Method, ...]:

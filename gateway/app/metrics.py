@@ -10,10 +10,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gateway.store.sqlite import open_cases
 from gateway.store.steps_batch import Passed
 
 if TYPE_CHECKING:
@@ -34,8 +32,10 @@ BUCKETS_S: Final = (
 class OpenCasesGauge:
     """Counts open cases when it is asked, but not at every question."""
 
-    def __init__(self, database: Path, clock_s: Callable[[], float] = time.monotonic) -> None:
-        self._database = database
+    def __init__(
+        self, count: Callable[[], tuple[int, int]], clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._count = count
         self._clock_s = clock_s
         self._counted_s: float | None = None
         self._counts = (0, 0)
@@ -48,7 +48,7 @@ class OpenCasesGauge:
         with self._lock:
             now_s = self._clock_s()
             if self._counted_s is None or now_s - self._counted_s >= OPEN_CASES_S:
-                self._counts = open_cases(self._database)
+                self._counts = self._count()
                 self._counted_s = now_s
         gauge = GaugeMetricFamily("onshi_lag_open_cases", "Cases that wait.", labels=["wait"])
         for wait, count in zip(("link", "card_visible"), self._counts, strict=True):
@@ -59,7 +59,7 @@ class OpenCasesGauge:
 class LagMetrics:
     """The histograms and gauges, and the endpoint that shows them."""
 
-    def __init__(self, database: Path, port: int) -> None:
+    def __init__(self, count_cases: Callable[[], tuple[int, int]], port: int) -> None:
         """
         Serve on a loopback port; 0 takes a free one.
 
@@ -76,7 +76,7 @@ class LagMetrics:
             buckets=BUCKETS_S,
             registry=registry,
         )
-        registry.register(OpenCasesGauge(database))
+        registry.register(OpenCasesGauge(count_cases))
         self._server, self._thread = start_http_server(port, HOST, registry)
         self.port = self._server.server_port
 

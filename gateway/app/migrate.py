@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 
+from gateway.domain.errors import Unavailable
 from gateway.edges.rpc.convert import sheet
-from gateway.store.migrate import migrate
 from gateway.store.records import StoreTooNew
 
 
 def main() -> None:
-    """Run as `python -m gateway.app.migrate DATABASE`; a newer database is refused, exit code 1."""
+    """
+    Run as `python -m gateway.app.migrate`, with a file or an address on standard input.
+
+    A newer database is refused, as is one that cannot be reached: exit code 1.
+    """
+    place = sys.stdin.read()
     try:
-        migrate(Path(sys.argv[1]), sheet)
-    except StoreTooNew as error:
+        if place.startswith("postgres"):
+            from gateway.store.migrate_postgres import migrate_postgres
+
+            asyncio.run(migrate_postgres(place, sheet))
+        else:
+            from gateway.store.migrate import migrate
+
+            migrate(Path(place), sheet)
+    except (StoreTooNew, Unavailable) as error:
         sys.exit(str(error))
 
 

@@ -18,14 +18,13 @@ from typing import Any, Final
 
 from gateway.app.certificates import issue_all
 from gateway.app.clock import SandboxClock
+from gateway.app.engine import Engine, engine_of
 from gateway.app.layout import DataDir
 from gateway.app.processes import Child
 from gateway.app.register_place import RegisterPlace
 from gateway.app.supervisor import Gateway, kept, running
 from gateway.config import load_settings
 from gateway.domain.period import tokyo_time
-from gateway.edges.rpc.convert import sheet
-from gateway.store.sqlite import SqliteReader
 from gateway.v1.coverage_pb2_grpc import CoverageServiceStub
 from simulators.catalogue import ON, catalogue
 from simulators.channel import secure_channel
@@ -115,6 +114,7 @@ async def running_sandbox(
     seed: int,
     metrics_port: int | None = None,
     is_number_searched: bool = False,
+    store: str | None = None,
 ) -> AsyncIterator[tuple[Sandbox, Gateway]]:
     """
     Run a sandbox until the block ends; test persons are registered when it begins.
@@ -131,6 +131,8 @@ async def running_sandbox(
         metrics_port: Where the writer shows its metrics; None shows none.
 
         is_number_searched: Whether the register is asked for numbers nobody told.
+
+        store: A PostgreSQL database for the facts; None keeps them in a file.
     """
     sandbox = Sandbox(root.resolve())  # noqa: ASYNC240  once, before anything runs
     sandbox.description.unlink(missing_ok=True)
@@ -138,14 +140,14 @@ async def running_sandbox(
     register = RegisterPlace.at(sandbox.root / "register")
     _prepare(sandbox, sorted(files))
     toml = _gateway_toml(
-        port, register.address, metrics_port, is_number_searched=is_number_searched
+        port, store, register.address, metrics_port, is_number_searched=is_number_searched
     )
     write_file(sandbox.gateway_config, toml)
     register.prepare(sandbox.party("register"), residents)
     settings = load_settings(sandbox.gateway_config)
     async with register.running(), running(settings, sandbox.gateway_config) as gateway:
         await _register(sandbox, gateway.address, files, f"{seed}-{people}")
-        await until_checked(sandbox.data.database)
+        await until_checked(engine_of(settings))
         write_file(sandbox.bridge_config, _bridge_toml(gateway.address))
         bridge = Child("bridge", "gateway.app.bridge", (str(sandbox.bridge_config),), sandbox.root)
         try:
@@ -179,9 +181,9 @@ def _files(people: int, seed: int) -> tuple[dict[str, list[bytes]], list[bytes]]
     return files, residents
 
 
-async def until_checked(database: Path) -> None:
+async def until_checked(engine: Engine) -> None:
     """Wait until the resident register has answered for every number that was told."""
-    store = SqliteReader(database, sheet)
+    store = await engine.reader()
     try:
         while await store.checks_received(1):  # noqa: ASYNC110  another process's work
             await asyncio.sleep(CHECKED_POLL_S)
@@ -234,14 +236,20 @@ def _described(sandbox: Sandbox, gateway: Gateway, insurers: Iterable[str]) -> d
 
 
 def _gateway_toml(
-    port: int, register: str, metrics_port: int | None, *, is_number_searched: bool
+    port: int,
+    store: str | None,
+    register: str,
+    metrics_port: int | None,
+    *,
+    is_number_searched: bool,
 ) -> str:
+    kept = "" if store is None else f"store = {json.dumps(store)}\n"
     metrics = "" if metrics_port is None else f"\n[metrics]\nport = {metrics_port}\n"
     return f"""\
 # Written by `onshi sandbox`. Paths are relative to this file.
 data_dir = "data"
 port = {port}
-is_sandbox = true
+{kept}is_sandbox = true
 
 [tls]
 certificate = "certs/gateway/certificate.pem"
@@ -283,6 +291,7 @@ ca = "certs/ca.pem"
 def write_file(path: Path, text: str) -> None:
     """Replace a file at once, so that no reader meets half of it."""
     half = path.with_name(f".{path.name}.new")
+    half.touch(mode=0o600)  # An address of a database may hold a password.
     half.write_text(text, encoding="utf-8")
     half.replace(path)
 

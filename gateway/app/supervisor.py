@@ -17,15 +17,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
+from gateway.app.engine import NotMigratedError, engine_of
 from gateway.app.layout import DataDir
 from gateway.app.processes import Child, StartFailedError
 from gateway.config import Settings
-from gateway.store.records import StoreTooNew, StoreTooOld
-from gateway.store.sqlite_file import opened
-
-BUSY_MS: Final = 5_000
+from gateway.domain.errors import Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,10 @@ async def running(settings: Settings, config: Path) -> AsyncIterator[Gateway]:
     data = DataDir(settings.data_dir)
     data.make()
     with _locked(data.lock), reserved_port(settings.host, settings.port) as port:
-        await _migrate(data.database)
+        try:
+            await engine_of(settings).migrate()
+        except (NotMigratedError, Unavailable) as error:
+            raise StartFailedError(str(error)) from None
         gateway = Gateway(
             settings.host,
             port,
@@ -139,17 +139,3 @@ def reserved_port(host: str, port: int) -> Iterator[int]:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         holder.bind((host, port))
         yield holder.getsockname()[1]
-
-
-async def _migrate(database: Path) -> None:
-    """Bring the database to this version if it is older; a newer one is refused."""
-    try:
-        opened(database, "ro", BUSY_MS).close()
-    except StoreTooNew as error:
-        raise StartFailedError(str(error)) from None
-    except StoreTooOld:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway.app.migrate", str(database)
-        )
-        if await process.wait() != 0:
-            raise StartFailedError("the database could not be brought to this version") from None

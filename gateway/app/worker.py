@@ -23,12 +23,12 @@ from gateway.app.build import (
 )
 from gateway.app.child import run, say_ready
 from gateway.app.clock import new_key
+from gateway.app.engine import engine_of
 from gateway.app.late_claims import LateClaims
 from gateway.app.layout import WRITER_SOCKET, DataDir
 from gateway.config import Settings, load_settings
 from gateway.domain.eligibility import Rules
 from gateway.edges.rpc.card import CardReaderService
-from gateway.edges.rpc.convert import sheet
 from gateway.edges.rpc.eligibility import EligibilityService
 from gateway.edges.rpc.explanation import CardExplanationService, ExplanationService
 from gateway.edges.rpc.forwarding import COVERAGE, FEED, INQUIRY, LAG, PERSON, Forwarded
@@ -37,7 +37,7 @@ from gateway.edges.rpc.server import Bounds, Front, Method, build_server
 from gateway.observe import configure
 from gateway.policy import published_policy
 from gateway.store.access_log import AccessLog
-from gateway.store.sqlite import SqliteReader
+from gateway.store.by_steps import StepReader
 from gateway.usecases.door import Door
 from gateway.usecases.explain_eligibility import ExplainLimits
 
@@ -55,7 +55,7 @@ WRITER_CHANNEL: Final = (
 class Worker:
     """One read worker, assembled but not yet serving."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, store: StepReader) -> None:
         data = DataDir(settings.data_dir)
         limits = settings.limits
         policy = published_policy()
@@ -68,7 +68,7 @@ class Worker:
             group_records_max=limits.access_group_records_max,
             segment_bytes_max=limits.access_segment_bytes_max,
         )
-        self._store = SqliteReader(data.database, sheet)
+        self._store = store
         self._writer = grpc.aio.insecure_channel(f"unix:{WRITER_SOCKET}", WRITER_CHANNEL)
         # A register that hangs holds people's calls; insurers' have a connection of their own.
         self._portal = grpc.aio.insecure_channel(f"unix:{WRITER_SOCKET}", WRITER_CHANNEL)
@@ -146,7 +146,7 @@ def _for_insurers(writer: grpc.aio.Channel) -> Iterator[Method]:
 
 async def serve(settings: Settings, port: int, stop: asyncio.Event) -> None:
     """Assemble a worker inside the event loop it will use, and serve."""
-    await Worker(settings).serve(port, stop)
+    await Worker(settings, await engine_of(settings).reader()).serve(port, stop)
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ from gateway.app.build import (
 from gateway.app.channel import secure_channel
 from gateway.app.child import run, say_ready
 from gateway.app.clock import new_key
+from gateway.app.engine import engine_of
 from gateway.app.feeding import Feed
 from gateway.app.key_renewal import KeyRenewal
 from gateway.app.lag import Lag
@@ -37,7 +38,6 @@ from gateway.app.trailing import LiveTrail
 from gateway.config import Limits, Settings, load_settings
 from gateway.domain.residents import ResidentRules
 from gateway.edges.residents import GrpcResidentRegister
-from gateway.edges.rpc.convert import sheet
 from gateway.edges.rpc.coverage import CoverageService
 from gateway.edges.rpc.coverage_changes import ChangeMethods
 from gateway.edges.rpc.identity import forwarded_identity
@@ -49,9 +49,9 @@ from gateway.formats.coverage_file import CoverageReader
 from gateway.observe import configure, log_bug
 from gateway.policy import published_policy
 from gateway.store.access_log import AccessLog
+from gateway.store.by_steps import StepStore
 from gateway.store.scratch import SqliteScratch
 from gateway.store.spool import FileSpool
-from gateway.store.sqlite import SqliteStore
 from gateway.store.trail import Trail
 from gateway.store.vault import RehearsedVault, SqliteVault
 from gateway.usecases.apply_uploads import Applier
@@ -87,7 +87,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     clock = clock_of(settings)
     await _be_alone(data.root / "writer.lock")
     accesses = _access_log(data, limits)
-    store = SqliteStore(data.database, sheet)
+    engine = engine_of(settings)
+    store = await engine.store()
     vault = SqliteVault(data.vault, data.vault_keys)
     spool = FileSpool(data.spool, data.spool_keys, limits.sort_bytes_max)
     numbers_told = None if settings.resident_register is None else asyncio.Event()
@@ -96,8 +97,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     files = Files(limits, data, store, vault, spool, desk, door)
     trail = LiveTrail(Trail(data.trail, data.access), clock)
     watched = WatchedAuthorities(settings)
-    lag = Lag(settings, store, door)
-    feed = Feed(settings, store, door, trail, clock, stop)
+    filings, changes = await engine.filings(), await engine.changes()
+    lag = Lag(settings, store, filings, engine.case_counter(filings), door)
+    feed = Feed(settings, store, changes, door, trail, clock, stop)
     methods = [
         *files.coverage.methods(),
         *ChangeMethods(store, vault, desk, door).methods(),
@@ -146,7 +148,7 @@ class Files:
         self,
         limits: Limits,
         data: DataDir,
-        store: SqliteStore,
+        store: StepStore,
         vault: SqliteVault,
         spool: FileSpool,
         desk: Desk,
@@ -178,7 +180,7 @@ class NumberRoad:
         self,
         settings: Settings,
         clock: Clock,
-        store: SqliteStore,
+        store: StepStore,
         vault: SqliteVault,
         desk: Desk,
         door: Door,
@@ -214,7 +216,7 @@ class NumberRoad:
         return PersonService(self._portal(cards=cards)).methods()
 
 
-async def _link_unchecked(store: SqliteStore, vault: SqliteVault, desk: Desk, clock: Clock) -> None:
+async def _link_unchecked(store: StepStore, vault: SqliteVault, desk: Desk, clock: Clock) -> None:
     """Link what still waits for a register the settings no longer name."""
     checker = NumberChecker(
         store,
@@ -283,7 +285,7 @@ def _access_log(data: DataDir, limits: Limits) -> AccessLog:
 
 def _desk(
     settings: Settings,
-    store: SqliteStore,
+    store: StepStore,
     vault: SqliteVault,
     clock: Clock,
     numbers_told: asyncio.Event | None,

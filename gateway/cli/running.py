@@ -25,8 +25,18 @@ def sandbox(
     metrics_port: Annotated[
         int | None, typer.Option(help="Where the writer shows its metrics; none if not given.")
     ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ONSHI_STORE",
+            help="A PostgreSQL database for the facts: postgresql://user@host/database. "
+            "Without it a file keeps them.",
+        ),
+    ] = None,
 ) -> None:
     """Run the whole sandbox until Ctrl-C: gateway, folders, test persons."""
+    from msgspec import ValidationError
+
     from gateway.app.processes import StartFailedError
     from gateway.app.sandbox import running_sandbox
     from gateway.app.screen import print_ready
@@ -38,7 +48,12 @@ def sandbox(
     async def run() -> None:
         stop = stop_on_signals()
         sandbox = running_sandbox(
-            directory, port=port, people=people, seed=seed, metrics_port=metrics_port
+            directory,
+            port=port,
+            people=people,
+            seed=seed,
+            metrics_port=metrics_port,
+            store=store,
         )
         async with sandbox as (place, up):
             print_ready(place, up)
@@ -47,7 +62,7 @@ def sandbox(
 
     try:
         asyncio.run(run())
-    except StartFailedError as error:
+    except (StartFailedError, ValidationError) as error:
         fail(str(error))
 
 

@@ -12,8 +12,10 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import date
 from typing import Final
 
+from gateway.domain.card import CardKey
 from gateway.domain.collection import CollectionState
 from gateway.domain.compact import CompactHistory, Render, compact
+from gateway.domain.coverage import History
 from gateway.domain.explanation import Facts
 from gateway.domain.feed import ChangeEvent
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
@@ -31,13 +33,22 @@ from gateway.store import (
     steps_why,
 )
 from gateway.store.link_spans import link_spans
-from gateway.store.port import Batch, Loaded, NumberCheck, RefusedLine, Upload, UploadKey
+from gateway.store.port import (
+    Batch,
+    CardHolder,
+    Loaded,
+    NumberCheck,
+    RefusedLine,
+    Upload,
+    UploadKey,
+)
 from gateway.store.port_feed import Ends
 from gateway.store.port_insurers import CollectionPlace, OverlapRow
 from gateway.store.port_lag import CasesWanted
 from gateway.store.port_numbers import LinkSpan
 from gateway.store.steps import Fetch, FetchEach, Result, Row, Steps
 from gateway.store.steps_batch import Passed, written
+from gateway.store.steps_reads import Concerned
 
 ENROLLEES_A_PERSON_MAX: Final = 4
 """Enrollees of one person under one key and birth date, on average over the people found."""
@@ -63,9 +74,31 @@ class Reads(ABC):
 
 
 class StepReader(Reads):
-    """What a reader tells that is not hot."""
+    """A reader: its hot reads are each engine's own, the rest is here."""
 
     _render: Render
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close the connections."""
+
+    @abstractmethod
+    async def matching(
+        self, key: LookupKey, birth_date: date, people_max: int
+    ) -> Sequence[CompactHistory]:
+        """See `Reading`."""
+
+    @abstractmethod
+    async def by_card(self, card_key: CardKey) -> CardHolder | None:
+        """See `Reading`."""
+
+    @abstractmethod
+    async def cards_of(self, person_key: PersonKey, cards_max: int) -> Sequence[CardKey]:
+        """See `Reading`."""
+
+    @abstractmethod
+    async def history_of(self, person_key: PersonKey) -> History | None:
+        """See `Reading`."""
 
     async def matching_known_at(
         self, key: LookupKey, birth_date: date, known: Instant, people_max: int
@@ -208,6 +241,15 @@ class StepLists(Reads):
 class StepFilings(Reads):
     """`Filings` of a database another process may be writing."""
 
+    @abstractmethod
+    async def close(self) -> None:
+        """Close what is open."""
+
+    async def open_cases(self) -> tuple[int, int]:
+        """How many cases wait for their link, and to be seen by card; looks at every case."""
+        ((unlinked, unseen),) = await self._rows(sql_lag.OPEN_CASES)
+        return unlinked, unseen
+
     async def cases(
         self, wanted: CasesWanted, after: Case | None, cases_max: int
     ) -> Sequence[Case]:
@@ -234,6 +276,19 @@ class StepFilings(Reads):
 
 class StepChanges(Reads):
     """Insurers' streams from a database another process may be writing."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close what is open."""
+
+    async def newest(self) -> Instant:
+        """When the newest change was recorded; 0 if there is none."""
+        ((newest,),) = await self._rows(sql_feed.NEWEST_CHANGE)
+        return Instant(newest)
+
+    async def concerned(self, after: Instant, until: Instant, changes_max: int) -> Concerned:
+        """Tell whom changes concern that were recorded after an instant; about so many changes."""
+        return await self._read(steps_reads.concerned(after, until, changes_max))
 
     async def ends(self, code: str, sequence: int) -> Ends:
         """See `Stream`."""

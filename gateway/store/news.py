@@ -2,8 +2,8 @@
 The news of institutions: which of the confirmations they got are out of date.
 
 A file of its own beside the main database, so that telling institutions takes nothing from
-applying; it attaches the main database and the trail read-only and finds what is out of date by
-one statement a step. News and how far they were told are one transaction. Source: decision 0019.
+applying; it attaches the trail read-only and finds what is out of date by one statement a step.
+News and how far they were told are one transaction. Source: decision 0019.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.domain.feed import OF_LINKS, NewsEvent
+from gateway.domain.feed import NewsEvent
 from gateway.domain.period import Instant
 from gateway.store import sql_feed
+from gateway.store.by_steps import StepChanges
 from gateway.store.port_feed import Ends
 from gateway.store.sqlite_file import LONG_BUSY_MS, Line, connected, transaction
+from gateway.store.steps_reads import Concerned
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +38,14 @@ class NewsRules:
 class NewsBook:
     """Institutions' streams, and the one who writes them; there is one, in the writer."""
 
-    def __init__(self, path: Path, facts: Path, trail: Path, rules: NewsRules) -> None:
+    def __init__(self, path: Path, changes: StepChanges, trail: Path, rules: NewsRules) -> None:
         """
         Open the book in a file, made if there is none.
 
         Args:
             path: The file.
 
-            facts: The main database.
+            changes: What is told of; the caller closes it.
 
             trail: The index of the access trail, which exists.
 
@@ -53,9 +55,10 @@ class NewsBook:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(sql_feed.NEWS_SCHEMA)
-        for name, file in (("facts", facts), ("trail", trail)):
-            uri = f"{file.absolute().as_uri()}?mode=ro"
-            connection.execute(sql_feed.ATTACH.format(name), (uri,))
+        connection.execute(sql_feed.CONCERNED_TABLE)
+        uri = f"{trail.absolute().as_uri()}?mode=ro"
+        connection.execute(sql_feed.ATTACH.format("trail"), (uri,))
+        self._changes = changes
         self._rules = rules
         self._writes = Line(connection, "feed-news")
         self._reads = Line(connected(path, "ro", LONG_BUSY_MS), "feed-news-reads")
@@ -67,13 +70,8 @@ class NewsBook:
 
     async def untold(self) -> Instant | None:
         """Give when the newest change was recorded that nobody was told of yet; None if none."""
-
-        def read(connection: sqlite3.Connection) -> Instant | None:
-            (told,) = connection.execute(sql_feed.TOLD_UNTIL).fetchone()
-            (newest,) = connection.execute(sql_feed.NEWEST_CHANGE).fetchone()
-            return Instant(newest) if newest > told else None
-
-        return await self._writes.run(read)
+        newest = await self._changes.newest()
+        return newest if newest > await self._told_until() else None
 
     async def tell(self, until: Instant, changes_max: int) -> Sequence[str] | None:
         """
@@ -84,12 +82,21 @@ class NewsBook:
         Returns:
             The codes of institutions with news; None if there was no change left.
         """
+        after = await self._told_until()
+        if after >= until:
+            return None
+        step = await self._changes.concerned(after, until, changes_max)
 
-        def write(connection: sqlite3.Connection) -> Sequence[str] | None:
+        def write(connection: sqlite3.Connection) -> Sequence[str]:
             with transaction(connection, "BEGIN"):
-                return self._told(connection, until, changes_max)
+                return self._told(connection, step)
 
         return await self._writes.run(write)
+
+    async def _told_until(self) -> Instant:
+        return Instant(
+            await self._writes.run(lambda line: line.execute(sql_feed.TOLD_UNTIL).fetchone()[0])
+        )
 
     async def ends(self, code: str, sequence: int) -> Ends:
         """See `Stream`."""
@@ -117,24 +124,14 @@ class NewsBook:
 
         return await self._writes.run(write)
 
-    def _told(
-        self, connection: sqlite3.Connection, until: Instant, changes_max: int
-    ) -> Sequence[str] | None:
-        (after,) = connection.execute(sql_feed.TOLD_UNTIL).fetchone()
-        if after >= until:
-            return None
-        end = connection.execute(sql_feed.STEP_END, (after, until, changes_max - 1)).fetchone()
-        step = {
-            "after": after,
-            "until": until if end is None else end[0],
-            "links": OF_LINKS.value,
-            "settle": self._rules.settle,
-            "window": self._rules.window,
-        }
-        found = connection.execute(sql_feed.OUT_OF_DATE, step).fetchall()
+    def _told(self, connection: sqlite3.Connection, step: Concerned) -> Sequence[str]:
+        connection.execute(sql_feed.CLEAR_CONCERNED)
+        connection.executemany(sql_feed.ADD_CONCERNED, step.people)
+        rules = {"settle": self._rules.settle, "window": self._rules.window}
+        found = connection.execute(sql_feed.OUT_OF_DATE, rules).fetchall()
         connection.executemany(
             sql_feed.ADD_NEWS,
             [(code, recorded, person, record) for code, record, person, recorded in found],
         )
-        connection.execute(sql_feed.SET_TOLD_UNTIL, (step["until"],))
+        connection.execute(sql_feed.SET_TOLD_UNTIL, (step.until,))
         return sorted({code for code, *_ in found})

@@ -35,6 +35,7 @@ from gateway.store.steps import Result, Steps
 
 READ_PLACES: Final = Places(connections_max=8, statement_s_max=5.0)
 WRITE_PLACES: Final = Places(connections_max=2, statement_s_max=60.0)
+REPORT_PLACES: Final = Places(connections_max=2, statement_s_max=60.0)
 
 
 class PostgresReader(StepReader):
@@ -60,11 +61,6 @@ class PostgresReader(StepReader):
             Unavailable: `STORE_UNAVAILABLE`.
         """
         return cls(await Pool.opened(url, places, "onshi-reads"), render)
-
-    @property
-    def pool(self) -> Pool:
-        """Its connections, which `PostgresFilings` and `PostgresChanges` may use too."""
-        return self._pool
 
     async def close(self) -> None:
         """Close the connections."""
@@ -139,20 +135,38 @@ class PostgresStore(PostgresReader, StepStore):
 
 
 class PostgresFilings(StepFilings):
-    """`Filings` over a pool."""
+    """`Filings` over connections of their own."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+
+    @classmethod
+    async def opened(cls, url: str) -> PostgresFilings:
+        """Open a database, as `PostgresReader`."""
+        return cls(await Pool.opened(url, REPORT_PLACES, "onshi-reports"))
+
+    async def close(self) -> None:
+        """See `StepFilings`."""
+        await self._pool.close()
 
     async def _read(self, steps: Steps[Result]) -> Result:
         return await self._pool.read(steps)
 
 
 class PostgresChanges(StepChanges):
-    """Insurers' streams over a pool."""
+    """Insurers' streams over connections of their own."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+
+    @classmethod
+    async def opened(cls, url: str) -> PostgresChanges:
+        """Open a database, as `PostgresReader`."""
+        return cls(await Pool.opened(url, REPORT_PLACES, "onshi-feed"))
+
+    async def close(self) -> None:
+        """See `StepChanges`."""
+        await self._pool.close()
 
     async def _read(self, steps: Steps[Result]) -> Result:
         return await self._pool.read(steps)

@@ -1,8 +1,8 @@
 """
 The statements of the feed: changes in the main database, and the news of institutions.
 
-The news live in a file of their own, `feed.db`, with the main database attached as `facts` and the
-trail as `trail`, both read-only; see `gateway.store.news`.
+The news live in a file of their own, `feed.db`, with the trail attached read-only as `trail`; see
+`gateway.store.news`.
 """
 
 from __future__ import annotations
@@ -76,28 +76,35 @@ ATTACH: Final = "ATTACH DATABASE ? AS {}"
 TOLD_UNTIL: Final = "SELECT told_until FROM progress WHERE progress_id = 1"
 SET_TOLD_UNTIL: Final = "UPDATE progress SET told_until = ? WHERE progress_id = 1"
 
-NEWEST_CHANGE: Final = "SELECT coalesce(max(recorded_time), 0) FROM facts.changes"
+NEWEST_CHANGE: Final = "SELECT coalesce(max(recorded_time), 0) FROM changes"
 
 STEP_END: Final = """
-SELECT recorded_time FROM facts.changes WHERE recorded_time > ? AND recorded_time <= ?
+SELECT recorded_time FROM changes WHERE recorded_time > ? AND recorded_time <= ?
 ORDER BY recorded_time LIMIT 1 OFFSET ?
 """
 
+FRESH_CHANGES: Final = """
+SELECT person_key, enrollee_key, kinds, recorded_time FROM changes
+WHERE recorded_time > ? AND recorded_time <= ?
+"""
+
+LINK_CLOSED_AT: Final = """
+SELECT person_key, superseded_time FROM links
+WHERE person_key = ? AND enrollee_key = ? AND superseded_time = ?
+"""
+
+UNROUTED: Final = frozenset({NEWEST_CHANGE, STEP_END, FRESH_CHANGES, FORGET_CHANGES})
+"""Statements that concern every place: what is new for whoever watches."""
+
+CONCERNED_TABLE: Final = """
+CREATE TEMP TABLE IF NOT EXISTS concerned (person_key BLOB NOT NULL, recorded_time INTEGER NOT NULL)
+"""
+CLEAR_CONCERNED: Final = "DELETE FROM temp.concerned"
+ADD_CONCERNED: Final = "INSERT INTO temp.concerned (person_key, recorded_time) VALUES (?, ?)"
+
 OUT_OF_DATE: Final = """
-WITH fresh AS MATERIALIZED (
-    SELECT person_key, enrollee_key, kinds, recorded_time FROM facts.changes
-    WHERE recorded_time > :after AND recorded_time <= :until
-), concerned AS (
-    SELECT person_key, recorded_time FROM fresh
-    UNION
-    SELECT was.person_key, fresh.recorded_time FROM fresh
-    CROSS JOIN facts.enrollee_people AS ever ON ever.enrollee_key = fresh.enrollee_key
-    CROSS JOIN facts.links AS was
-        ON was.person_key = ever.person_key AND was.enrollee_key = ever.enrollee_key
-    WHERE fresh.kinds & :links AND was.superseded_time = fresh.recorded_time
-)
 SELECT asked.institution_code, asked.record_id, asked.person_key, min(concerned.recorded_time)
-FROM concerned CROSS JOIN trail.asked AS asked ON asked.person_key = concerned.person_key
+FROM temp.concerned CROSS JOIN trail.asked AS asked ON asked.person_key = concerned.person_key
 WHERE asked.at <= concerned.recorded_time + :settle
     AND asked.at >= concerned.recorded_time - :window
 GROUP BY asked.institution_code, asked.record_id, asked.person_key

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gateway.domain.coverage import Coverage, Enrolment, History
 from gateway.domain.errors import TooMuch
+from gateway.domain.feed import OF_LINKS
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
 from gateway.domain.period import Instant
 from gateway.domain.projection import history_of
-from gateway.store import sql
+from gateway.store import sql, sql_feed
 from gateway.store.port import Enrollee, Loaded
 from gateway.store.records import decode_coverage, decode_history
 from gateway.store.steps import Fetch, FetchEach, Row, Steps, singly
@@ -113,6 +114,45 @@ def forerunners_of(person_key: PersonKey) -> Steps[list[PersonKey]]:
         sql.UNNUMBERED_AS, [(one, enrollee_key) for enrollee_key, one in ever]
     )
     return sorted({one for (one,) in unnumbered} - {person_key})
+
+
+class Concerned(NamedTuple):
+    """Whom changes concern, each with when, and up to when changes were looked at, included."""
+
+    until: Instant
+    people: Collection[tuple[PersonKey, Instant]]
+
+
+def concerned(after: Instant, until: Instant, changes_max: int) -> Steps[Concerned]:
+    """
+    Tell whom the next changes concern, recorded after an instant and up to another one.
+
+    That is whom a change names and, where it moved an enrollee, whom that one was until then. A
+    commit's changes stay together, so there may be more of them than asked for.
+    """
+    end = yield Fetch(sql_feed.STEP_END, (after, until, changes_max - 1))
+    last = Instant(end[0][0]) if end else until
+    changes = yield Fetch(sql_feed.FRESH_CHANGES, (after, last))
+    moved = [
+        (enrollee_key, recorded)
+        for _, enrollee_key, kinds, recorded in changes
+        if kinds & OF_LINKS.value
+    ]
+    ever: dict[EnrolleeKey, list[PersonKey]] = defaultdict(list)
+    for enrollee_key, person_key in (
+        yield FetchEach(sql.PEOPLE_OF_ENROLLEE, singly({one for one, _ in moved}))
+    ):
+        ever[enrollee_key].append(person_key)
+    were = yield FetchEach(
+        sql_feed.LINK_CLOSED_AT,
+        [
+            (person_key, enrollee_key, recorded)
+            for enrollee_key, recorded in moved
+            for person_key in ever[enrollee_key]
+        ],
+    )
+    named = {(person_key, recorded) for person_key, _, _, recorded in changes}
+    return Concerned(last, named | {(person_key, recorded) for person_key, recorded in were})
 
 
 def rows_of(statement: str, *values: Any) -> Steps[Sequence[Row]]:

@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from gateway.domain.business_days import business_days_between
 from gateway.domain.lag import Stage
 from gateway.store.migrate import migrate
 from gateway.store.records import encode_coverage
+from gateway.store.sqlite import open_cases
 from gateway.v1 import lag_pb2 as pb
 
 REPORT = pb.GetLagReportResponse(
@@ -116,7 +118,7 @@ def test_steps_rise_to_all_cases() -> None:
 def serving(database: Path) -> Iterator[LagMetrics]:
     """Metrics on a free port."""
     migrate(database, encode_coverage)
-    yield LagMetrics(database, 0)
+    yield LagMetrics(partial(open_cases, database), 0)
 
 
 def metrics_of(port: int) -> str:
@@ -144,7 +146,7 @@ async def test_open_cases_are_not_counted_at_every_scrape(tmp_path: Path) -> Non
     """Counting looks at every case, so an old count is told for a while."""
     database, now = tmp_path / "gateway.db", [0.0]
     migrate(database, encode_coverage)
-    gauge = OpenCasesGauge(database, lambda: now[0])
+    gauge = OpenCasesGauge(partial(open_cases, database), lambda: now[0])
     (first,) = gauge.collect()
     database.unlink()
     now[0] = OPEN_CASES_S - 1

@@ -98,7 +98,9 @@ async def both(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     if request.param == "postgres":
         async with postgres.database() as url:
             there = await PostgresStore.opened(url, encode_coverage)
-            yield Both(there, PostgresChanges(there.pool))
+            changes = await PostgresChanges.opened(url)
+            yield Both(there, changes)
+            await changes.close()
             await there.close()
         return
     database = tmp_path / "gateway.db"
@@ -239,6 +241,7 @@ class _Stage:
         (folder / "gateway.db").write_bytes(empty_database())
         self.store = SqliteStore(folder / "gateway.db", encode_coverage)
         self.trail = Trail(folder / "trail.db", folder / "access")
+        self.changes = SqliteChanges(folder / "gateway.db")
         self.news = self.opened()
         self.model = NewsModel()
         self.now = 1_000
@@ -250,7 +253,7 @@ class _Stage:
         folder = self.folder
         return NewsBook(
             folder / "feed.db",
-            folder / "gateway.db",
+            self.changes,
             folder / "trail.db",
             NewsRules(SETTLE, WINDOW),
         )

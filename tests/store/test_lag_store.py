@@ -58,7 +58,9 @@ async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     if request.param == "postgres":
         async with postgres.database() as url:
             there = await PostgresStore.opened(url, encode_coverage)
-            yield Kept(there, PostgresFilings(there.pool))
+            cases = await PostgresFilings.opened(url)
+            yield Kept(there, cases)
+            await cases.close()
             await there.close()
         return
     migrate(tmp_path / "gateway.db", encode_coverage)
