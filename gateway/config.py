@@ -6,6 +6,7 @@ Unknown names are refused, so a misspelt setting never passes in silence.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,6 +16,7 @@ from msgspec import Meta, Struct
 Positive = Annotated[int, Meta(ge=1)]
 StoreUrl = Annotated[str, Meta(pattern="^postgres(ql)?://[^/]*/[^/]+$")]
 """As `postgresql://user:password@host:port/database`."""
+STORE_VARIABLE: Final = "ONSHI_STORE"
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 NotNegative = Annotated[int, Meta(ge=0)]
 
@@ -238,10 +240,16 @@ def load_settings(path: Path) -> Settings:
     """
     Read a gateway's settings; relative paths are relative to the file.
 
+    Where the file names no `store`, the environment's `ONSHI_STORE` does, so that a password need
+    not be in a file.
+
     Raises:
         msgspec.ValidationError: For an unknown name or a value out of bounds.
     """
-    return msgspec.convert(_rooted(path), Settings, strict=False)
+    said = _rooted(path)
+    if STORE_VARIABLE in os.environ:
+        said.setdefault("store", os.environ[STORE_VARIABLE])
+    return msgspec.convert(said, Settings, strict=False)
 
 
 def load_bridge_settings(path: Path) -> BridgeSettings:
