@@ -24,6 +24,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +44,9 @@ from loadtests.places import free_port, write_config
 
 AFTER_ACK_S: Final = 0.1
 ASKERS: Final = 4
+
+Kill = Callable[[World, random.Random, float, int], Awaitable[None]]
+"""Breaks something at a random instant of a round; is told how long an upload usually takes."""
 
 
 async def keep_asking(world: World, applied: list[int], stop: asyncio.Event, seed: int) -> None:
@@ -89,10 +93,15 @@ async def kill_some(world: World, rng: random.Random, usual_s: float, round_no: 
 
 
 async def one_round(
-    world: World, rng: random.Random, usual_s: float, round_no: int, applied: list[int]
+    world: World,
+    rng: random.Random,
+    usual_s: float,
+    round_no: int,
+    applied: list[int],
+    kill: Kill,
 ) -> None:
     """One upload, one kill, and the promises of the round."""
-    killer = asyncio.create_task(kill_some(world, rng, usual_s, round_no))
+    killer = asyncio.ensure_future(kill(world, rng, usual_s, round_no))
     report = await upload(world, round_no)
     await killer
     if (report.lines_read, report.lines_refused) != (LINES_PER_ROUND, 0):
@@ -118,7 +127,7 @@ async def check_all(world: World, round_no: int) -> None:
                 world.wrong.append(f"round {round_no} line {line}: acknowledged and missing")
 
 
-async def rounds_of(world: World, rounds: int, seed: int) -> None:
+async def rounds_of(world: World, rounds: int, seed: int, kill: Kill) -> None:
     """Measure the usual time to the acknowledgement, then kill."""
     rng = random.Random(seed)
     applied: list[int] = []
@@ -133,7 +142,7 @@ async def rounds_of(world: World, rounds: int, seed: int) -> None:
         asyncio.create_task(keep_asking(world, applied, stop, seed + i)) for i in range(ASKERS)
     ]
     for round_no in range(3, rounds + 3):
-        await one_round(world, rng, statistics.median(times), round_no, applied)
+        await one_round(world, rng, statistics.median(times), round_no, applied, kill)
         if round_no % 20 == 2:
             print(
                 f"  {round_no - 2} rounds, {len(world.answers)} answers, {len(world.wrong)} wrong",
@@ -170,19 +179,21 @@ def show_planted(world: World) -> bool:
     return changed and cut and invented
 
 
-async def show(rounds: int, seed: int, may_kill: str) -> int:
+async def show(
+    rounds: int, seed: int, may_kill: str, kill: Kill = kill_some, store: str | None = None
+) -> int:
     """Run everything; return the exit code."""
     with tempfile.TemporaryDirectory(prefix="onshi-kill-") as scratch:
         root = Path(scratch)
         issue_all(root / "certs", INSTITUTION, [INSURER])
         world = World(root, free_port(), may_kill)
-        write_config(root, world.port)
+        write_config(root, world.port, store)
         await world.start()
         try:
             stranger = World(root, world.port)
             await check_all(stranger, 99_999)
             print(f"planted: a file never sent, {len(stranger.wrong)} of {LINES_PER_ROUND} missing")
-            await rounds_of(world, rounds, seed)
+            await rounds_of(world, rounds, seed, kill)
         finally:
             assert world.supervisor is not None
             with contextlib.suppress(ProcessLookupError):
