@@ -32,7 +32,7 @@ DISTRIBUTED_BY: Final = {
     "inquiries": "inquiry_id",
     "collections": "insurer_number",
 }
-"""Every table's distribution column; `meta` has one row and is everywhere."""
+"""Every table's distribution column; `meta` has one row, which is not distributed."""
 
 
 def _key(name: str, *, is_primary: bool = True) -> Column[bytes]:

@@ -11,6 +11,7 @@ from loadtests import statement_guard
 from loadtests.statement_places import readings
 from loadtests.statement_plants import CROSSING, ROUTED, missed
 from loadtests.statement_rules import TABLES, Known, Way, judged, key_faults
+from tests.house.sources import ROOT
 
 NOTHING = Known(beside={}, steps={})
 
@@ -23,7 +24,7 @@ def test_every_statement_names_its_place_or_is_known_to_concern_all() -> None:
 
 
 def test_every_table_is_distributed_or_everywhere() -> None:
-    """A new table says by which of its columns it is distributed; only `meta` is everywhere."""
+    """A new table says by which of its columns it is distributed; only `meta` is not."""
     assert {*DISTRIBUTED_BY, "meta"} == set(METADATA.tables)
     assert all(column in METADATA.tables[name].c for name, column in DISTRIBUTED_BY.items())
     assert not key_faults(METADATA, DISTRIBUTED_BY)
@@ -81,6 +82,18 @@ def test_a_hidden_statement_is_noticed(tmp_path: Path) -> None:
     )
     (tmp_path / "sql_x.py").write_text('X = "SELECT 1 FROM people"\n')
     assert [one.name for one in statement_guard.hidden(tmp_path)] == ["sqlite_x.py:2"]
+
+
+def test_the_page_for_operators_names_what_concerns_every_place() -> None:
+    """docs/scale.md says of each statement that asks all servers what it costs."""
+    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    everywhere = [
+        one.name.rpartition(".")[2]
+        for one in statement_guard.everything()
+        if one.way in {Way.EVERYWHERE, Way.STEPS}
+    ]
+    assert everywhere
+    assert not [name for name in everywhere if f"`{name}`" not in page]
 
 
 def test_the_command_tells_of_every_statement(capsys: pytest.CaptureFixture[str]) -> None:
