@@ -33,7 +33,7 @@ DISTRIBUTED_BY: Final = {
     "inquiries": "inquiry_id",
     "collections": "insurer_number",
 }
-"""Every table's distribution column; `meta` has one row and is everywhere."""
+"""Every table's distribution column; `meta` has one row, which is not distributed."""
 
 
 TEXT: Final = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
