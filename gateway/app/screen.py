@@ -194,7 +194,7 @@ def print_keys(statuses: Sequence[KeyStatus]) -> None:
         older = ", ".join(status.older) or "none"
         console.print(
             f"{status.name}: current key {status.current}, older {older}, "
-            f"{status.left} still of older keys"
+            + ("which stay" if status.is_older_kept else f"{status.left} still of older keys")
             + ("" if status.is_in_use else ", the writer has not taken the current key yet")
         )
 

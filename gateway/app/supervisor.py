@@ -22,6 +22,7 @@ from typing import Final
 from gateway.app.layout import DataDir
 from gateway.app.processes import Child, StartFailedError
 from gateway.config import Settings
+from gateway.store.keyring import load_keyring
 from gateway.store.records import StoreTooNew, StoreTooOld
 from gateway.store.sqlite_file import opened
 
@@ -66,6 +67,7 @@ async def running(settings: Settings, config: Path) -> AsyncIterator[Gateway]:
     data.make()
     with _locked(data.lock), reserved_port(settings.host, settings.port) as port:
         await _migrate(data.database)
+        load_keyring(data.token_keys, may_make=True)
         gateway = Gateway(
             settings.host,
             port,

@@ -33,6 +33,7 @@ from gateway.app.feeding import Feed
 from gateway.app.key_renewal import KeyRenewal
 from gateway.app.lag import Lag
 from gateway.app.layout import WRITER_SOCKET, DataDir
+from gateway.app.tokens import note_rules
 from gateway.app.trailing import LiveTrail
 from gateway.config import Limits, Settings, load_settings
 from gateway.domain.residents import ResidentRules
@@ -86,6 +87,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     limits = settings.limits
     clock = clock_of(settings)
     await _be_alone(data.root / "writer.lock")
+    note_rules(settings)
     accesses = _access_log(data, limits)
     store = SqliteStore(data.database, sheet)
     vault = SqliteVault(data.vault, data.vault_keys)

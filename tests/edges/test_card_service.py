@@ -44,6 +44,7 @@ from tests.edges.card_stand import (
     Refused,
     refused,
 )
+from tests.usecases.tokens import tokens
 
 LIMIT = LimitCertificate(Period(date(2020, 4, 1)), LimitKind.LIMIT, LimitClass.B04)
 OPEN_MAX = 40
@@ -79,7 +80,7 @@ class Served(CardHouse):
         """The services over that store, which share their challenges."""
         door, cards = Door(published_policy(), self.accesses), self.cards(OPEN_MAX)
         limits = LookupLimits(366, 31, 16, 2_000)
-        visits = CardReaderService(self.store, door, cards, Rules(), limits)
+        visits = CardReaderService(self.store, door, cards, tokens(), limits)
         whys = CardExplanationService(self.store, door, cards, Rules(), ExplainLimits(limits, 9))
         return (*visits.methods(), *whys.methods())
 

@@ -24,6 +24,7 @@ from gateway.store import migrate as migrating
 from gateway.store import (
     records,
     sql,
+    sql_answers,
     sql_insurers,
     sql_lag,
     sql_numbers,
@@ -365,7 +366,7 @@ def test_every_statement_names_the_distribution_column() -> None:
     unrouted = sql.UNROUTED | sql_insurers.UNROUTED | sql_lag.UNROUTED | sql_numbers.UNROUTED
     statements = {
         name: text
-        for module in (sql, sql_insurers, sql_lag, sql_numbers, sql_uploads, sql_why)
+        for module in (sql, sql_insurers, sql_lag, sql_numbers, sql_uploads, sql_why, sql_answers)
         for name, text in vars(module).items()
         if name.isupper()
         and isinstance(text, str)

@@ -21,7 +21,7 @@ from gateway.domain.card import (
     HolderCheckResult,
 )
 from gateway.domain.coverage import Enrolment, History
-from gateway.domain.eligibility import Rules, Validity, Why
+from gateway.domain.eligibility import Validity, Why
 from gateway.domain.errors import InvalidInput, NotPermitted, Unavailable
 from gateway.domain.period import Instant, days_after, tokyo_day
 from gateway.domain.purpose import Role
@@ -32,8 +32,9 @@ from gateway.usecases.challenges import Challenges
 from gateway.usecases.confirm_eligibility import LookupLimits
 from gateway.usecases.context import Caller, Context
 from gateway.usecases.door import Door
-from gateway.usecases.visit import NOBODY, Cards, Visited, confirm_by_card
+from gateway.usecases.visit import NOBODY, Cards, Visited, confirm_by_card, question_by_card
 from tests.domain.covers import NOW, cover, enrolment, key, person
+from tests.usecases.tokens import tokens
 
 TODAY = tokyo_day(NOW)
 LAST_DAY = days_after(TODAY, 1_000)
@@ -96,6 +97,7 @@ class Stand:
         challenges = Challenges(
             LIFETIME_MS, 100, a_caller_max=100, new_challenge=lambda: next(numbers).to_bytes(32)
         )
+        self.tokens = tokens()
         rules = CardRules(is_visual_allowed=self.is_visual_allowed)
         self.cards = Cards(challenges, self.prove, rules)
 
@@ -133,6 +135,7 @@ class Stand:
         caller: Caller | None = None,
         now: Instant = NOW,
         is_limit_consented: bool = False,
+        token: str = "",
     ) -> tuple[Visited, str]:
         """Visit."""
         context = Context(
@@ -142,14 +145,14 @@ class Stand:
         )
         return await confirm_by_card(
             proof,
-            on,
+            question_by_card(on, context, is_limit_consented=is_limit_consented),
             context,
             self.store,
             Door(published_policy(), self.accesses),
             self.cards,
-            Rules(),
+            self.tokens,
             LIMITS,
-            is_limit_consented=is_limit_consented,
+            as_of=self.tokens.as_of(token, None),
         )
 
     async def refusal(self, proof: CardProof, **how: Any) -> str:
