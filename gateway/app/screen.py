@@ -79,6 +79,10 @@ def print_answer(outcome: Outcome) -> None:
     )
     console.print(f"decided by: {versions or 'nothing on record'}")
     console.print(f"access record: {answer.access_record_id}")
+    if answer.answer_token:
+        console.print(
+            f"token: {answer.answer_token}  (同じ照会の再現 / asks for it again: --token)"
+        )
 
 
 def print_visit(visit: Visit) -> None:
