@@ -53,7 +53,7 @@ class FileTokenKeys:
         """Take new keys; a file that cannot be read is told of, and the keys stay as they are."""
         try:
             keyring = self._file.fresh()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
             get_logger().warning("key_file_refused", kind=type(error).__name__)
             return
         if keyring is not None:

@@ -37,7 +37,7 @@ UNIQUE_BYTES: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How to visit; an empty `pin` is the one in the letter, a `token` asks for its answer again."""
+    """How to visit; no `pin` is the letter's one, a `token` asks for its answer again."""
 
     person: str
     check: HolderCheck

@@ -41,6 +41,7 @@ from gateway.edges.residents import GrpcResidentRegister
 from gateway.edges.rpc.convert import sheet
 from gateway.edges.rpc.coverage import CoverageService
 from gateway.edges.rpc.coverage_changes import ChangeMethods
+from gateway.edges.rpc.history import HistoryMethods
 from gateway.edges.rpc.identity import forwarded_identity
 from gateway.edges.rpc.inquiry import InquiryService
 from gateway.edges.rpc.oversight import OversightMethods
@@ -107,6 +108,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         *feed.methods(),
         *InquiryService(InquiryDesk(store, desk, door)).methods(),
         *OversightMethods(NumberOversight(store, desk, door, trail)).methods(),
+        *HistoryMethods(store, door, limits.history_versions_max).methods(),
     ]
     jobs = [
         asyncio.create_task(_watch(accesses, watched, stop)),

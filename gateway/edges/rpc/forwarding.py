@@ -57,6 +57,7 @@ COVERAGE: Final = ForwardedService(
         "RecheckIndividualNumbers",
         "SearchIndividualNumbers",
         "ListLooksThrough",
+        "GetEnrolleeHistory",
     ),
     ("UploadCoverage",),
 )
