@@ -50,6 +50,8 @@ ASKED_A_MEMBER: Final = 4
 CHANNELS: Final = 4
 IN_FLIGHT: Final = 32
 DEADLINE_S: Final = 60.0
+TRIES_MAX: Final = 20
+TRY_AGAIN_S: Final = 0.25
 MARGIN_S: Final = 2.5
 """A little more than the gateway's `known_time_margin_ms`."""
 FORGED_OF: Final = 20
@@ -90,6 +92,22 @@ def identical(kept: Sequence[Kept], again: Sequence[Kept | str]) -> int:
     )
 
 
+async def asked(
+    stub: EligibilityServiceAsyncStub, question: ConfirmEligibilityRequest
+) -> Kept | str:
+    """Ask, again after a moment if a connection broke; give the answer, or why there is none."""
+    for _ in range(TRIES_MAX):
+        try:
+            answer = await stub.ConfirmEligibility(question, timeout=DEADLINE_S)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                return refused(error).reason or error.code().name
+            await asyncio.sleep(TRY_AGAIN_S)
+        else:
+            return Kept(question, lasting(answer), answer.answer_token)
+    return "UNAVAILABLE"
+
+
 async def ask_all(world: World, questions: Iterable[ConfirmEligibilityRequest]) -> list[Kept | str]:
     """Ask, many at once; give answers, or the reasons of refusals, in order."""
     waiting = iter(list(enumerate(questions)))
@@ -97,12 +115,7 @@ async def ask_all(world: World, questions: Iterable[ConfirmEligibilityRequest]) 
 
     async def ask(stub: EligibilityServiceAsyncStub) -> None:
         for place, question in waiting:
-            try:
-                answer = await stub.ConfirmEligibility(question, timeout=DEADLINE_S)
-            except grpc.aio.AioRpcError as error:
-                found[place] = refused(error).reason or f"{error.code().name} {error.details()}"
-            else:
-                found[place] = Kept(question, lasting(answer), answer.answer_token)
+            found[place] = await asked(stub, question)
 
     channels = [channel_to(world.root, world.port, "institution") for _ in range(CHANNELS)]
     try:
@@ -162,12 +175,12 @@ async def lived_through(world: World, month: Month, answers: int, days: int) -> 
     for day in range(days):
         rows, others = month.day()
         share = answers * (day + 1) // days - len(kept)
-        *reports, asked = await asyncio.gather(
+        *reports, answered = await asyncio.gather(
             upload(world, INSURER, f"day-{day}", rows),
             upload(world, OTHER_INSURER, f"day-{day}", others),
             ask_all(world, list(month.questions(share))),
         )
-        kept += asked
+        kept += answered
         for report in reports:
             counts["corrections applied"] += report.lines_applied
             counts["refused"] += report.lines_refused
@@ -202,8 +215,8 @@ async def accepted(
     world: World, kept: Sequence[Kept], tokens: Iterable[str]
 ) -> tuple[int, Counter[str]]:
     """How many tokens get an answer to any of the questions, and why the others do not."""
-    asked = [with_token(one.question, token) for token in tokens for one in kept[:2]]
-    outcomes = await ask_all(world, asked)
+    again = [with_token(one.question, token) for token in tokens for one in kept[:2]]
+    outcomes = await ask_all(world, again)
     reasons = Counter(one for one in outcomes if isinstance(one, str))
     return len(outcomes) - reasons.total(), reasons
 

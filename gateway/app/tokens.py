@@ -53,11 +53,10 @@ class FileTokenKeys:
         """Take new keys; a file that cannot be read is told of, and the keys stay as they are."""
         try:
             keyring = self._file.fresh()
+            if keyring is not None:
+                self.current = self._taken(keyring)
         except (OSError, ValueError, msgspec.MsgspecError) as error:
             get_logger().warning("key_file_refused", kind=type(error).__name__)
-            return
-        if keyring is not None:
-            self.current = self._taken(keyring)
 
     def _taken(self, keyring: Keyring) -> TokenKey:
         keys = [
@@ -68,7 +67,7 @@ class FileTokenKeys:
             )
             for secret in keyring.secrets
         ]
-        if not all(0 < key.key_id <= KEY_ID_MAX for key in keys):
+        if not keys or not all(0 < key.key_id <= KEY_ID_MAX for key in keys):
             raise ValueError("a key of tokens has no number a token can name")
         self._keys = {key.key_id: key for key in keys}
         return keys[0]

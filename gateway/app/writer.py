@@ -215,7 +215,8 @@ class NumberRoad:
         if watched.authorities is None:
             return ()
         cards = cards_of(self._settings, watched.authorities)
-        return PersonService(self._portal(cards=cards)).methods()
+        versions_max = self._settings.limits.history_versions_max
+        return PersonService(self._portal(cards=cards), versions_max).methods()
 
 
 async def _link_unchecked(store: SqliteStore, vault: SqliteVault, desk: Desk, clock: Clock) -> None:

@@ -1,20 +1,22 @@
 """
-The history of an insurer's own enrollee: every version learned of each cover, and every link.
+What was ever learned: of an insurer's own enrollee for the insurer, of a person for the person.
 
-It is put together from facts that may be about other insurers' enrollees of the same person too;
-nothing of these is told. That an enrollee was linked to another person is told by a number alone.
+An insurer's is put together from facts that may be about other insurers' enrollees of the same
+person too; nothing of these is told. That an enrollee was linked to another person is told by a
+number alone. A person is told of an enrollee only what was learned or believed while it was linked
+to them: of a wrong link no more than was believed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
 from msgspec import Struct
 
 from gateway.domain.coverage import Coverage
-from gateway.domain.explanation import Facts, LinkFact, VersionFact, VersionKind, kind_of
+from gateway.domain.explanation import Facts, LinkFact, VersionFact, VersionKind, is_of, kind_of
 from gateway.domain.identifiers import EnrolleeKey, PersonKey
 
 _OF_EVERY_VERSION: Final = frozenset({"cover_no", "version_no", "recorded_time", "state"})
@@ -36,29 +38,38 @@ class ToldLink(Struct, frozen=True):
     person_number: int
 
 
-class EnrolleeHistory(Struct, frozen=True):
-    """What was learned of an enrollee, oldest first; `is_cut` if older versions are left out."""
+class ToldHistory(Struct, frozen=True):
+    """What was learned, oldest first; `is_cut` if older versions are left out."""
 
     versions: tuple[ToldVersion, ...]
     links: tuple[ToldLink, ...]
     is_cut: bool
 
 
-def history_of_enrollee(facts: Facts, enrollee_key: EnrolleeKey) -> EnrolleeHistory:
+def history_of_enrollee(facts: Facts, enrollee_key: EnrolleeKey) -> ToldHistory:
     """Tell of one enrollee, out of facts in the order they were learned."""
-    covers: dict[int, list[VersionFact]] = {}
-    for fact in facts.versions:
-        if fact.enrollee_key == enrollee_key:
-            covers.setdefault(fact.coverage.cover_no, []).append(fact)
-    versions = [one for said in covers.values() for one in _told(said)]
-    versions.sort(key=_when)
+    own = [fact for fact in facts.versions if fact.enrollee_key == enrollee_key]
     numbers: dict[PersonKey, int] = {}
     links = tuple(
         ToldLink(link, numbers.setdefault(link.person_key, len(numbers) + 1))
         for link in facts.links
         if link.enrollee_key == enrollee_key
     )
-    return EnrolleeHistory(tuple(versions), links, facts.is_cut)
+    return ToldHistory(tuple(_versions(own)), links, facts.is_cut)
+
+
+def history_of_person(facts: Facts, person_key: PersonKey) -> ToldHistory:
+    """Tell a person of their own covers by every insurer, without links."""
+    links = [link for link in facts.links if link.person_key == person_key]
+    versions = tuple(one for one in _versions(facts.versions) if is_of(one.fact, links))
+    return ToldHistory(versions, (), facts.is_cut)
+
+
+def _versions(facts: Sequence[VersionFact]) -> list[ToldVersion]:
+    covers: dict[tuple[EnrolleeKey, int], list[VersionFact]] = {}
+    for fact in facts:
+        covers.setdefault(fact.cover, []).append(fact)
+    return sorted((one for said in covers.values() for one in _told(said)), key=_when)
 
 
 def _told(said: list[VersionFact]) -> Iterator[ToldVersion]:
@@ -91,6 +102,6 @@ def _items(cover: Coverage) -> dict[str, Any]:
     }
 
 
-def _when(told: ToldVersion) -> tuple[int, int, int]:
+def _when(told: ToldVersion) -> tuple[int, bytes, int, int]:
     cover = told.fact.coverage
-    return cover.recorded_time, cover.cover_no, cover.version_no
+    return cover.recorded_time, told.fact.enrollee_key, cover.cover_no, cover.version_no

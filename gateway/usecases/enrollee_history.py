@@ -6,7 +6,7 @@ import asyncio
 from typing import Final, Protocol
 
 from gateway.domain.changes import Target
-from gateway.domain.enrollee_history import EnrolleeHistory, history_of_enrollee
+from gateway.domain.enrollee_history import ToldHistory, history_of_enrollee
 from gateway.domain.purpose import DataCategory, Operation
 from gateway.store.port import Writing
 from gateway.store.port_insurers import Explaining
@@ -29,7 +29,7 @@ class HistoryStore(Writing, Explaining, Protocol):
 
 async def enrollee_history(
     target: Target, context: Context, store: HistoryStore, door: Door, versions_max: int
-) -> EnrolleeHistory:
+) -> ToldHistory:
     """
     Give every version and link of the caller's enrollee of a card's numbers and birth date.
 
@@ -44,7 +44,7 @@ async def enrollee_history(
         Unavailable: `STORE_UNAVAILABLE`.
     """
 
-    async def look() -> Looked[EnrolleeHistory]:
+    async def look() -> Looked[ToldHistory]:
         found = await enrollee_named(target, context, store)
         person_key = found.person_key
         facts = await store.facts_of_person(person_key, versions_max, ENROLLEES_A_PERSON_MAX)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any
 
-from gateway.domain.enrollee_history import EnrolleeHistory, ToldLink, ToldVersion
+from gateway.domain.enrollee_history import ToldHistory, ToldLink, ToldVersion
 from gateway.domain.explanation import VersionFact
 from gateway.edges.rpc.convert import date_message, timestamp
 from gateway.edges.rpc.convert_insurers import insured_id_message
-from gateway.v1 import coverage_pb2, eligibility_pb2
+from gateway.v1 import coverage_pb2, eligibility_pb2, person_pb2
 
 
 def _code(value: IntEnum) -> Any:
@@ -17,12 +17,20 @@ def _code(value: IntEnum) -> Any:
     return value.value
 
 
-def enrollee_history(told: EnrolleeHistory) -> coverage_pb2.GetEnrolleeHistoryResponse:
+def enrollee_history(told: ToldHistory) -> coverage_pb2.GetEnrolleeHistoryResponse:
     """Spell what was learned of an insurer's own enrollee."""
     insurers = {one.fact.insurer_number.zero_padded for one in told.versions}
     return coverage_pb2.GetEnrolleeHistoryResponse(
         versions=[_version(one) for one in told.versions],
         links=[_link(one, next(iter(insurers), "")) for one in told.links],
+        is_cut=told.is_cut,
+    )
+
+
+def own_history(told: ToldHistory) -> person_pb2.GetOwnHistoryResponse:
+    """Spell what was learned of a person's own covers."""
+    return person_pb2.GetOwnHistoryResponse(
+        versions=[learned_version(one.fact, one.kind) for one in told.versions],
         is_cut=told.is_cut,
     )
 

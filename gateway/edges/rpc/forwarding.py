@@ -73,7 +73,7 @@ FEED: Final = ForwardedService(
 PERSON: Final = ForwardedService(
     "PersonService",
     frozenset({Role.PORTAL}),
-    ("BeginSession", "RegisterCard", "ListOwnAccesses"),
+    ("BeginSession", "RegisterCard", "ListOwnAccesses", "GetOwnHistory"),
 )
 
 
