@@ -24,7 +24,7 @@ from gateway.domain.card import (
     certificate_state,
     require_holder,
 )
-from gateway.domain.eligibility import ByCard, Confirmation, Validity, Why, confirm
+from gateway.domain.eligibility import ByCard, Confirmation, Rules, Validity, Why, confirm
 from gateway.domain.errors import InvalidInput, NotPermitted
 from gateway.domain.identifiers import PersonKey
 from gateway.domain.period import Instant, tokyo_day
@@ -192,19 +192,24 @@ async def confirm_by_card(
         holder, at = await store.by_card_last(card.card_key)
         state = cards.require_holder(proof, card, holder, context)
         holder = _holder_then(holder, question, as_of)
-        people = () if holder is None or holder.history is None else (holder.history,)
-        if holder is not None and as_of.known is not None:
-            people = (await store.person_known_at(holder.person_key, as_of.known),)
         query = _query(holder, question)
-        if holder is None:
-            answer = Confirmation(Validity.NO_SUCH_COVER, Why.CARD_NOT_REGISTERED, (), (), ())
-        else:
-            answer = confirm(people, query, rules)
+        answer = await _decided(holder, query, as_of, store, rules)
         await require_kept(as_of, store, _people(holder))
         token = as_of.token or tokens.of(query, at)
         return _looked(Visited(query, answer, state, token), holder)
 
     return await door.opened(context, ERRAND, look)
+
+
+async def _decided(
+    holder: CardHolder | None, query: ByCard, as_of: AsOf, store: Answering, rules: Rules
+) -> Confirmation:
+    if holder is None:
+        return Confirmation(Validity.NO_SUCH_COVER, Why.CARD_NOT_REGISTERED, (), (), ())
+    if as_of.known is not None:
+        known = await store.person_known_at(holder.person_key, as_of.known)
+        return confirm((known,), query, rules)
+    return confirm(() if holder.history is None else (holder.history,), query, rules)
 
 
 def _holder_then(holder: CardHolder | None, question: ByCard, as_of: AsOf) -> CardHolder | None:

@@ -392,6 +392,21 @@ async def change_of_ann(stand: Stand) -> None:
     await stand.store.commit(Batch(MUCH_LATER, versions=[version]))
 
 
+async def cover_of_bob(stand: Stand) -> None:
+    """Bob is covered from an hour later on, and his card finds it."""
+    (held,) = history("bob").enrolments
+    (made,) = held.covers
+    made = structs.replace(made, recorded_time=MUCH_LATER)
+    insurer = made.insured_id.insurer_number
+    version = NewVersion(held.enrollee_key, insurer, made, UploadKey(b"u" * 16), 1)
+    link = NewLink(held.enrollee_key, key("bob"), is_numbered=True, replaces=None)
+    known = person(structs.replace(held, covers=(made,)), name="bob")
+    batch = Batch(MUCH_LATER, versions=[version], links=[link], histories=[known])
+    await stand.store.commit(batch)
+    visited, _ = await stand.visit(again(stand, MUCH_LATER, certificate=BOB), now=MUCH_LATER)
+    assert Validity.VALID is visited.confirmation.validity
+
+
 def told(visited: Visited) -> tuple[Any, ...]:
     """What an answer says, and its token."""
     said = visited.confirmation
@@ -430,7 +445,7 @@ async def test_a_card_that_was_not_registered_then_finds_nothing_again(stand: St
 async def test_a_holder_without_cover_then_finds_nothing_again(stand: Stand) -> None:
     """Bob has a cover by now."""
     then, _ = await stand.visit(stand.proof(certificate=BOB))
-    await change_of_ann(stand)
+    await cover_of_bob(stand)
     later = Instant(MUCH_LATER + 10_000_000)
     proof = again(stand, later, certificate=BOB)
     repeated, _ = await stand.visit(proof, token=then.token, now=later)
