@@ -169,6 +169,11 @@ class PortalVisitor:
         )
         return (await self._stub.ListOwnAccesses(request, timeout=DEADLINE_S)).accesses
 
+    async def history(self, card: SimulatedCard, pin: str) -> person_pb2.GetOwnHistoryResponse:
+        """See what was ever learned of one's own covers."""
+        request = person_pb2.GetOwnHistoryRequest(proof=await self._proof(card, pin))
+        return await self._stub.GetOwnHistory(request, timeout=DEADLINE_S)
+
     async def _proof(self, card: SimulatedCard, pin: str) -> card_pb2.CardProof:
         begun = await self._stub.BeginSession(person_pb2.BeginSessionRequest(), timeout=DEADLINE_S)
         return card.prove(begun.challenge, HolderCheck.PIN, pin=pin)
