@@ -1,4 +1,4 @@
-"""What every answer says is pinned to the version of the rules that tokens carry (decision 0021)."""
+"""What answers say is pinned to the version of the rules that tokens carry (decision 0021)."""
 
 from __future__ import annotations
 
