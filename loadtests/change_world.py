@@ -33,6 +33,7 @@ from gateway.store.memory import (
 )
 from gateway.store.sqlite import SqliteStore
 from gateway.store.vault import RehearsedVault
+from gateway.usecases.answer_tokens import AsOf
 from gateway.usecases.apply_uploads import Applier
 from gateway.usecases.confirm_eligibility import LookupLimits, confirm_eligibility
 from gateway.usecases.context import Caller, Context
@@ -41,6 +42,7 @@ from gateway.usecases.door import Door
 from gateway.usecases.register_coverage import register
 from gateway.usecases.rehearsal import Rehearsal
 from gateway.usecases.upload_coverage import Receiver, UploadLimits, UploadReport, upload_key_of
+from loadtests.one_key import tokens_of_one_key
 from simulators.population import made_up_individual_number
 
 Row = dict[str, str]
@@ -62,6 +64,7 @@ ASKED: Final = ("20240501", "20250201", "20250701", "20251101", "20260201")
 REASONS: Final = ("01", "03", "99")
 MATCHES_MAX: Final = 50
 RULES: Final = Rules()
+TOKENS: Final = tokens_of_one_key(RULES)
 LIMITS: Final = LookupLimits(3_650, 366, MATCHES_MAX, 0)
 UPLOADS: Final = UploadLimits(1_000_000, 100_000, 2_000, 200, 50, 100, 100, 100)
 
@@ -135,10 +138,10 @@ class Place:
             Instant(self.now + STEP_US),
             "EligibilityService/ConfirmEligibility",
         )
-        answer, _ = await confirm_eligibility(
-            query, known, context, self.store, self.door, RULES, LIMITS
+        answered, _ = await confirm_eligibility(
+            query, AsOf(known), context, self.store, self.door, TOKENS, LIMITS
         )
-        return answer
+        return answered.confirmation
 
     async def ask_all(self, queries: Iterable[ByNumber]) -> list[Confirmation]:
         """Ask many questions."""

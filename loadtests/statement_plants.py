@@ -159,13 +159,13 @@ ROUTED: Final = {
 
 def missed() -> list[str]:
     """The planted faults that went unnoticed, and the good statements that did not pass."""
-    nothing = Known(beside={}, steps={})
+    nothing = Known(steps={})
     found = [*_wrong(CROSSING, Way.FAULT), *_wrong(ROUTED, Way.ROUTED)]
     found += [f"{name} lacks its key" for name in _keys_missed()]
-    if len(list_faults([], [], Known(beside={"GONE": "why"}, steps={"TOO": "why"}))) != 2:
+    if len(list_faults([], [], Known(steps={"GONE": "why", "TOO": "why"}))) != 2:
         found.append("names on a list that no statement has")
     routed = ROUTED["a placeholder"]
-    excused = Known(frozenset({routed}), beside={}, steps={})
+    excused = Known(frozenset({routed}), steps={})
     if judged("sql.PLANTED", routed, excused)[0].way is not Way.FAULT:
         found.append("an excuse that is not needed")
     if judged("sql.PLANTED", "SELECT last_recorded_time FROM meta", nothing)[0].way is Way.FAULT:
@@ -174,7 +174,7 @@ def missed() -> list[str]:
 
 
 def _wrong(planted: Mapping[str, str], way: Way) -> list[str]:
-    nothing = Known(beside={}, steps={})
+    nothing = Known(steps={})
     return [
         name
         for name, text in planted.items()

@@ -19,19 +19,11 @@ from gateway.store.schema import DISTRIBUTED_BY, METADATA
 from loadtests.statement_places import Reading, Tables, Touched, readings
 
 STEPS: Final = {
-    "MATCHING": "the hot read: the lookup row's place, then the people's; one join on one server",
-    "BY_CARD": "the hot read by card: the card's place, then its holder's",
+    "MATCHING_LAST": "the hot read: the lookup row's place, then the people's",
+    "BY_CARD_LAST": "the hot read by card: the card's place, then its holder's",
     "CHANGES_AFTER": "a page of the feed: the insurer's stream, then versions, then their uploads",
 }
 """Joins of tables that lie at different places, and why they may: each is routed step by step."""
-
-BESIDE: Final = {
-    "FORGET_CHANGES": "housekeeping: the oldest changes of all insurers, a batch at a time",
-    "NEWEST_CHANGE": "the feed asks all streams whether anything is new",
-    "STEP_END": "the feed asks all streams where its next step ends",
-    "OUT_OF_DATE": "the feed asks all streams which confirmations are out of date",
-}
-"""Statements of the feed that concern every place by what they are, and why."""
 
 TABLES: Final = Tables(
     {name: frozenset(table.columns.keys()) for name, table in METADATA.tables.items()},
@@ -64,7 +56,6 @@ class Known:
 
     unrouted: frozenset[str] = frozenset()
     """Texts."""
-    beside: Mapping[str, str] = field(default_factory=BESIDE.copy)
     steps: Mapping[str, str] = field(default_factory=STEPS.copy)
 
 
@@ -75,7 +66,7 @@ def judged(name: str, text: str, known: Known) -> list[Finding]:
     except SqlglotError as error:
         return [Finding(name, Way.FAULT, f"cannot be read: {str(error).splitlines()[0]}")]
     short = name.rpartition(".")[2]
-    is_unrouted = text in known.unrouted or short in known.beside
+    is_unrouted = text in known.unrouted
     return [Finding(name, *_way(short, one, is_unrouted=is_unrouted, known=known)) for one in read]
 
 
@@ -90,7 +81,7 @@ def _way(short: str, read: Reading, *, is_unrouted: bool, known: Known) -> tuple
     if is_unrouted:
         if is_one:
             return Way.FAULT, f"said to concern every place, but routed: {by}"
-        return Way.EVERYWHERE, known.beside.get(short, ", ".join(sorted(_names(touched))))
+        return Way.EVERYWHERE, ", ".join(sorted(_names(touched)))
     lost = [one for one in touched if one.step == 0]
     if lost:
         return Way.FAULT, "; ".join(f"{one.table} is not found by {one.column}" for one in lost)
@@ -148,9 +139,9 @@ def list_faults(names: Iterable[str], findings: Iterable[Finding], known: Known)
     stepped = {one.name.rpartition(".")[2] for one in findings if one.way is Way.STEPS}
     found = [
         Finding(name, Way.FAULT, "on a list, but there is no such statement")
-        for name in sorted({*known.beside, *known.steps} - short)
+        for name in sorted(known.steps.keys() - short)
     ]
     return found + [
         Finding(name, Way.FAULT, "on the list of steps, but it has none")
-        for name in sorted((short & set(known.steps)) - stepped - set(known.beside))
+        for name in sorted((short & set(known.steps)) - stepped)
     ]

@@ -16,7 +16,8 @@ from typing import Final
 from gateway.app.layout import DataDir
 from gateway.config import Settings
 from gateway.edges.rpc.convert import sheet
-from gateway.store.by_steps import StepChanges, StepFilings, StepReader, StepStore
+from gateway.store.by_steps import StepReader, StepStore
+from gateway.store.by_steps_beside import StepChanges, StepFilings
 from gateway.store.records import StoreTooNew, StoreTooOld
 from gateway.store.sqlite import (
     SqliteChanges,

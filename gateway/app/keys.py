@@ -30,6 +30,8 @@ class KeyStatus:
     """Rows of the vault, or uploads of the spool, that older keys wrote."""
     is_in_use: bool
     """Whether the running writer writes with the current key, or none runs."""
+    is_older_kept: bool = False
+    """Whether older keys are never retired, because what they made is good for ever."""
 
     @property
     def can_retire(self) -> bool:
@@ -53,6 +55,8 @@ def rotate_keys(directory: Path) -> list[KeyStatus]:
     data = data_of(directory)
     for path in (data.vault_keys, data.spool_keys):
         rotate(path)
+    if data.token_keys.exists():
+        rotate(data.token_keys)
     return key_status(directory)
 
 
@@ -70,7 +74,9 @@ def key_status(directory: Path) -> list[KeyStatus]:
 
 def retire_keys(directory: Path) -> tuple[list[KeyStatus], bool]:
     """
-    Drop older keys from the key files, unless something still needs one; whether they are gone.
+    Drop older keys of vault and spool, unless something still needs one; whether they are gone.
+
+    Those of tokens stay: a token is good for ever.
 
     Raises:
         FileNotFoundError: No gateway ever ran here.
@@ -80,7 +86,7 @@ def retire_keys(directory: Path) -> tuple[list[KeyStatus], bool]:
         statuses = _statuses(data, is_alone=is_alone)
         if not all(status.can_retire for status in statuses):
             return statuses, False
-        for path, status in zip((data.vault_keys, data.spool_keys), statuses, strict=True):
+        for path, status in zip((data.vault_keys, data.spool_keys), statuses[:2], strict=True):
             retire(path, status.current)
         return _statuses(data, is_alone=is_alone), True
 
@@ -90,7 +96,7 @@ def _statuses(data: DataDir, *, is_alone: bool) -> list[KeyStatus]:
     vault = load_keyring(data.vault_keys, may_make=False).secrets
     spool = load_keyring(data.spool_keys, may_make=False).secrets
     # What is in use comes first: a writer that uses the current key leaves no more old rows.
-    return [
+    statuses = [
         KeyStatus(
             name,
             secrets[0].key_id,
@@ -103,6 +109,12 @@ def _statuses(data: DataDir, *, is_alone: bool) -> list[KeyStatus]:
             ("spool", spool, old_uploads(data.spool, spool[0])),
         )
     ]
+    if data.token_keys.exists():
+        token = load_keyring(data.token_keys, may_make=False).secrets
+        older = tuple(secret.key_id for secret in token[1:])
+        current = token[0].key_id
+        statuses.append(KeyStatus("token", current, older, 0, is_in_use=True, is_older_kept=True))
+    return statuses
 
 
 @contextlib.contextmanager

@@ -34,12 +34,14 @@ from gateway.app.feeding import Feed
 from gateway.app.key_renewal import KeyRenewal
 from gateway.app.lag import Lag
 from gateway.app.layout import WRITER_SOCKET, DataDir
+from gateway.app.tokens import note_rules
 from gateway.app.trailing import LiveTrail
 from gateway.config import Limits, Settings, load_settings
 from gateway.domain.residents import ResidentRules
 from gateway.edges.residents import GrpcResidentRegister
 from gateway.edges.rpc.coverage import CoverageService
 from gateway.edges.rpc.coverage_changes import ChangeMethods
+from gateway.edges.rpc.history import HistoryMethods
 from gateway.edges.rpc.identity import forwarded_identity
 from gateway.edges.rpc.inquiry import InquiryService
 from gateway.edges.rpc.oversight import OversightMethods
@@ -86,6 +88,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     limits = settings.limits
     clock = clock_of(settings)
     await _be_alone(data.root / "writer.lock")
+    note_rules(settings)
     accesses = _access_log(data, limits)
     engine = engine_of(settings)
     store = await engine.store()
@@ -107,6 +110,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         *feed.methods(),
         *InquiryService(InquiryDesk(store, desk, door)).methods(),
         *OversightMethods(NumberOversight(store, desk, door, trail)).methods(),
+        *HistoryMethods(store, door, limits.history_versions_max).methods(),
     ]
     jobs = [
         asyncio.create_task(_watch(accesses, watched, stop)),
@@ -213,7 +217,8 @@ class NumberRoad:
         if watched.authorities is None:
             return ()
         cards = cards_of(self._settings, watched.authorities)
-        return PersonService(self._portal(cards=cards)).methods()
+        versions_max = self._settings.limits.history_versions_max
+        return PersonService(self._portal(cards=cards), versions_max).methods()
 
 
 async def _link_unchecked(store: StepStore, vault: SqliteVault, desk: Desk, clock: Clock) -> None:

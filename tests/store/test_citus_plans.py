@@ -94,7 +94,7 @@ async def test_every_statement_is_planned_and_what_differs_is_told(
     """A statement that a coordinator sends elsewhere is named with its tasks."""
     texts = {
         "sql.ONE": "SELECT version FROM people WHERE person_key = ? AND version = ?",
-        "sql.MATCHING": (
+        "sql_answers.MATCHING_LAST": (
             "SELECT 1 FROM lookups JOIN people ON people.person_key = lookups.person_key"
             " WHERE lookup_key = ? AND birth_date = ?"
         ),

@@ -13,7 +13,7 @@ from loadtests.statement_plants import CROSSING, ROUTED, missed
 from loadtests.statement_rules import TABLES, Known, Way, judged, key_faults
 from tests.house.sources import ROOT
 
-NOTHING = Known(beside={}, steps={})
+NOTHING = Known(steps={})
 
 
 def test_every_statement_names_its_place_or_is_known_to_concern_all() -> None:
@@ -53,7 +53,7 @@ def test_steps_follow_one_another() -> None:
         "SELECT 1 FROM people JOIN lookups ON lookups.person_key = people.person_key"
         " WHERE lookups.lookup_key = ?"
     )
-    listed = Known(beside={}, steps={"PLANTED": "why"})
+    listed = Known(steps={"PLANTED": "why"})
     (found,) = judged("sql.PLANTED", join, listed)
     assert Way.STEPS is found.way
     assert found.told == "lookups by lookup_key, then people by person_key: why"
@@ -70,7 +70,7 @@ def test_each_statement_of_a_text_is_read() -> None:
 def test_statements_are_found_by_looking_into_the_modules() -> None:
     """Names of the modules' constants, private ones too; fragments and other texts are none."""
     found, unrouted = statement_guard.statements()
-    assert "sql.MATCHING" in found
+    assert "sql_answers.MATCHING_LAST" in found
     assert "sql.CHECK_COLUMNS" not in found
     assert unrouted <= set(found.values())
 
@@ -100,7 +100,7 @@ def test_the_command_tells_of_every_statement(capsys: pytest.CaptureFixture[str]
     """It lists each with its way and exits 0 when nothing is wrong."""
     assert statement_guard.main() == 0
     shown = capsys.readouterr().out
-    assert "sql.MATCHING" in shown
+    assert "sql_answers.MATCHING_LAST" in shown
     assert "FAULT: 0" in shown
 
 
