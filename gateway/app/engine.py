@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from gateway.app.clock import new_key
 from gateway.app.layout import DataDir
 from gateway.config import Settings
 from gateway.edges.rpc.convert import sheet
@@ -52,8 +53,13 @@ class Engine(ABC):
         """Open what a read worker needs."""
 
     @abstractmethod
-    async def store(self) -> StepStore:
-        """Open what the one writer needs."""
+    async def store(self, on_waiting: Callable[[], None]) -> StepStore:
+        """
+        Open what the one writer needs.
+
+        Args:
+            on_waiting: Called once if another gateway writes; then this waits for its place.
+        """
 
     @abstractmethod
     async def filings(self) -> StepFilings:
@@ -107,8 +113,8 @@ class EmbeddedEngine(Engine):
         """See `Engine`."""
         return SqliteReader(self._database, sheet)
 
-    async def store(self) -> StepStore:
-        """See `Engine`."""
+    async def store(self, on_waiting: Callable[[], None]) -> StepStore:  # noqa: ARG002
+        """See `Engine`; the lock of the data directory keeps others away."""
         return SqliteStore(self._database, sheet)
 
     async def filings(self) -> StepFilings:
@@ -142,11 +148,11 @@ class ServerEngine(Engine):
 
         return await PostgresReader.opened(self._url, sheet)
 
-    async def store(self) -> StepStore:
+    async def store(self, on_waiting: Callable[[], None]) -> StepStore:
         """See `Engine`."""
         from gateway.store.postgres import PostgresStore
 
-        return await PostgresStore.opened(self._url, sheet)
+        return await PostgresStore.elected(self._url, sheet, new_key().hex(), on_waiting)
 
     async def filings(self) -> StepFilings:
         """See `Engine`."""

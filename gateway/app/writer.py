@@ -29,7 +29,7 @@ from gateway.app.build import (
 from gateway.app.channel import secure_channel
 from gateway.app.child import run, say_ready
 from gateway.app.clock import new_key
-from gateway.app.engine import engine_of
+from gateway.app.engine import Engine, engine_of
 from gateway.app.feeding import Feed
 from gateway.app.key_renewal import KeyRenewal
 from gateway.app.lag import Lag
@@ -58,7 +58,7 @@ from gateway.store.trail import Trail
 from gateway.store.vault import RehearsedVault, SqliteVault
 from gateway.usecases.apply_uploads import Applier
 from gateway.usecases.check_numbers import NumberChecker
-from gateway.usecases.context import Clock
+from gateway.usecases.context import Clock, first_of
 from gateway.usecases.desk import Desk
 from gateway.usecases.door import Door
 from gateway.usecases.inquiries import InquiryDesk
@@ -84,14 +84,15 @@ class Closing(Protocol):
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until told to stop; ends between two slices of a file."""
-    data = DataDir(settings.data_dir)
-    limits = settings.limits
+    data, limits = DataDir(settings.data_dir), settings.limits
     clock = clock_of(settings)
     await _be_alone(data.root / "writer.lock")
     note_rules(settings)
-    accesses = _access_log(data, limits)
     engine = engine_of(settings)
-    store = await engine.store()
+    store = await _store(engine, stop)
+    if store is None:
+        return
+    accesses = _access_log(data, limits)
     vault = SqliteVault(data.vault, data.vault_keys)
     spool = FileSpool(data.spool, data.spool_keys, limits.sort_bytes_max)
     numbers_told = None if settings.resident_register is None else asyncio.Event()
@@ -114,6 +115,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     ]
     jobs = [
         asyncio.create_task(_watch(accesses, watched, stop)),
+        asyncio.create_task(first_of(store.deposed, stop)),
         asyncio.create_task(files.run(stop)),
         asyncio.create_task(trail.run(stop)),
         asyncio.create_task(feed.run()),
@@ -130,6 +132,18 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await _until_stopped(_server(tuple(methods), accesses, clock, limits), jobs, stop, limits)
     for part in closing:
         await part.close()
+
+
+async def _store(engine: Engine, stop: asyncio.Event) -> StepStore | None:
+    """Open the store once this is the writer; None if told to stop before."""
+    opening = asyncio.create_task(engine.store(on_waiting=say_ready))
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([opening, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not opening.done():
+        opening.cancel()
+        return None
+    return opening.result()
 
 
 async def _until_stopped(

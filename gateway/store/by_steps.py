@@ -7,6 +7,7 @@ engine by itself.
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from datetime import date
@@ -273,6 +274,8 @@ class StepLists(Reads):
 class StepStore(StepReader, StepNumbers, StepLists):
     """What the one writer of a database does."""
 
+    deposed: asyncio.Event
+    """Set once another writer took this one's place, which must end."""
     lag_rules: LagRules
     on_passed: Callable[[Sequence[Passed]], None] | None
     """Told of the stages of cases each commit passed."""

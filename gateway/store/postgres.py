@@ -7,7 +7,7 @@ Source: house 11 (engines).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Final
 
@@ -29,11 +29,11 @@ from gateway.store.by_steps import (
 from gateway.store.by_steps_beside import StepChanges, StepFilings
 from gateway.store.port_answers import HolderKnown, LastKnown
 from gateway.store.postgres_pool import Places, Pool
+from gateway.store.postgres_writer import Election, elected
 from gateway.store.records import ImpossibleBatch, decode_history
 from gateway.store.steps import Result, Steps
 
 READ_PLACES: Final = Places(connections_max=8, statement_s_max=5.0)
-WRITE_PLACES: Final = Places(connections_max=2, statement_s_max=60.0)
 REPORT_PLACES: Final = Places(connections_max=2, statement_s_max=60.0)
 
 
@@ -98,23 +98,39 @@ class PostgresReader(StepReader):
 class PostgresStore(PostgresReader, StepStore):
     """`Writing`: the one writer of a database."""
 
-    def __init__(self, reads: Pool, writes: Pool, render: Render) -> None:
+    def __init__(self, reads: Pool, writes: Pool, election: Election, render: Render) -> None:
         super().__init__(reads, render)
         self._writes = writes
+        self.deposed = election.deposed
         self.lag_rules = LagRules()
         self.on_passed = None
         self.on_changed = None
 
     @classmethod
-    async def opened(cls, url: str, render: Render, places: Places = READ_PLACES) -> PostgresStore:
-        """Open a database, as `PostgresReader`."""
-        reads = await Pool.opened(url, places, "onshi-writer-reads")
+    async def elected(
+        cls, url: str, render: Render, life: str, on_waiting: Callable[[], None] = lambda: None
+    ) -> PostgresStore:
+        """
+        Wait until this is the one writer of a database, and open it.
+
+        Args:
+            life: Tells this writer from every other there is or was.
+
+            on_waiting: Called once if another gateway writes.
+
+        Raises:
+            StoreTooOld: As `Pool.opened`.
+            StoreTooNew: As `Pool.opened`.
+            Unavailable: `STORE_UNAVAILABLE`.
+        """
+        reads = await Pool.opened(url, READ_PLACES, "onshi-writer-reads")
+        election = Election(life)
         try:
-            writes = await Pool.opened(url, WRITE_PLACES, "onshi-writer")
+            writes = await elected(url, election, on_waiting)
         except BaseException:
             await reads.close()
             raise
-        return cls(reads, writes, render)
+        return cls(reads, writes, election, render)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -283,4 +283,5 @@ META: Final = Table(
     _count("meta_id", is_primary=True),
     _count("projection_format"),
     _time("last_recorded_time"),
+    Column("writer_life", TEXT, nullable=False, server_default=""),
 )

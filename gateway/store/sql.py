@@ -216,6 +216,13 @@ INSERT INTO numbers (mac, key_id, nonce, ciphertext, person_key) VALUES (?, ?, ?
 
 VAULT_REMOVE: Final = "DELETE FROM numbers WHERE mac = ?"
 
+TRY_WRITERS_LOCK: Final = "SELECT pg_try_advisory_lock($1)"
+"""On a server alone; belongs to the connection."""
+
+WRITER_LIFE: Final = "SELECT writer_life FROM meta WHERE meta_id = 1"
+
+SET_WRITER_LIFE: Final = "UPDATE meta SET writer_life = ? WHERE meta_id = 1"
+
 UNROUTED: Final = frozenset(
     {
         UNAPPLIED_UPLOADS,
@@ -223,6 +230,8 @@ UNROUTED: Final = frozenset(
         CHECKS_RECEIVED_SINGLY,
         CHECKS_UNSTAMPED,
         LAST_RECORDED,
+        WRITER_LIFE,
+        SET_WRITER_LIFE,
         SET_LAST_RECORDED,
         FORMAT,
         SET_PROJECTION_FORMAT,

@@ -131,6 +131,7 @@ class SqliteStore(SqliteReader, StepStore):
         self._checkpoints = Line(checkpoints, "store-checkpoints")
         self._checkpoint: asyncio.Task[None] | None = None
         self._rows_since = 0
+        self.deposed = asyncio.Event()
         self.lag_rules = LagRules()
         self.on_passed = None
         self.on_changed = None

@@ -56,7 +56,7 @@ async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         return
     if request.param == "postgres":
         async with postgres.database() as url:
-            there = await PostgresStore.opened(url, encode_coverage)
+            there = await PostgresStore.elected(url, encode_coverage, "a test")
             cases = await PostgresFilings.opened(url)
             yield Kept(there, cases)
             await cases.close()
