@@ -45,7 +45,7 @@ TOLD_S_MAX: Final = 60.0
 TOLD_POLL_S: Final = 0.2
 
 Between = Callable[[str], None]
-"""Called before each part is copied, and at the `moment`; for tests."""
+"""Called before each part is copied, once the spool is `held`, and at the `moment`; for tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +221,7 @@ class _Copying:
         for number in range(HOLD_TRIES_MAX):
             try:
                 self.held.hold()
+                self.between("held")
                 facts = HeldFacts(self.data.database)
                 self.between("moment")
                 self.held.hold()

@@ -16,7 +16,7 @@ import msgspec
 from gateway.app.backup_place import Watching
 from gateway.app.backup_words import refused
 from gateway.app.layout import DataDir
-from gateway.store.keyring import Keyring, load_keyring
+from gateway.store.keyring import Keyring, Secret, load_keyring
 from gateway.store.spool_copy import name_of, opens, plain_bytes_of
 from gateway.store.sqlite_copy import (
     STILL,
@@ -45,8 +45,7 @@ def key_files(keys: Path) -> list[Path]:
 def key_ids_of(keys: Path) -> dict[str, tuple[str, ...]]:
     """The names of the keys in the key files of a folder, by file."""
     return {
-        path.stem: tuple(secret.key_id for secret in _keyring(path).secrets)
-        for path in key_files(keys)
+        name: tuple(secret.key_id for secret in secrets) for name, secrets in rings_of(keys).items()
     }
 
 
@@ -76,10 +75,7 @@ def require_keys(copy: DataDir, keys: Path) -> None:
 
     Some rows of each key of the vault are tried, and the beginning of each upload.
     """
-    try:
-        rings = {path.stem: _keyring(path).secrets for path in key_files(keys)}
-    except (OSError, msgspec.MsgspecError) as error:
-        raise refused("KEYS_WRONG", what=f"{keys}: {type(error).__name__}: {error}") from None
+    rings = rings_of(keys)
     if copy.vault.exists():
         with still(copy.vault) as connection:
             if not is_readable_with(connection, rings.get("vault", ())):
@@ -87,6 +83,19 @@ def require_keys(copy: DataDir, keys: Path) -> None:
     for path in copy.spool.iterdir():
         if not any(opens(path, secret) for secret in rings.get("spool", ())):
             raise refused("KEYS_WRONG", what="spool")
+
+
+def rings_of(keys: Path) -> dict[str, tuple[Secret, ...]]:
+    """
+    Read the key files of a folder.
+
+    Raises:
+        BackupRefusedError: `KEYS_WRONG`, also for a file others than its owner may read.
+    """
+    try:
+        return {path.stem: _keyring(path).secrets for path in key_files(keys)}
+    except (OSError, msgspec.MsgspecError) as error:
+        raise refused("KEYS_WRONG", what=f"{keys}: {type(error).__name__}: {error}") from None
 
 
 def _keyring(path: Path) -> Keyring:

@@ -38,7 +38,7 @@ _NAMES: Final = (
 class FileEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """A file of a backup, by its name in the data directory."""
 
-    name: Annotated[str, Meta(pattern=f"^({_NAMES})$")]
+    name: Annotated[str, Meta(pattern=rf"\A({_NAMES})\Z")]
     size_bytes: int
     sha256: str
 

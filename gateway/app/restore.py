@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.app.backup_checks import key_files, problems_of, require_keys
+from gateway.app.backup_checks import key_files, problems_of, require_keys, rings_of
 from gateway.app.backup_manifest import FileEntry, Manifest, read_manifest, require_known
 from gateway.app.backup_place import Steps, Watching, require_room, whole_or_nothing
 from gateway.app.backup_words import refused
@@ -98,6 +98,7 @@ def _require_same(entry: FileEntry, found: Written) -> None:
 
 def _take_keys(given: Path, target: Path) -> None:
     """Put the keys that are given in the place of those the backup holds, if any."""
+    rings_of(given)
     for path in key_files(target):
         path.unlink()
     for path in key_files(given):
