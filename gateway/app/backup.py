@@ -2,7 +2,7 @@
 Takes a backup of a data directory beside the running gateway.
 
 Every part is copied at a moment of its own, so the order makes the set agree: what refers comes
-before what it refers to. `ORDER` says it, decision 0021 why. Settings and certificates are not
+before what it refers to. `ORDER` says it, decision 0022 why. Settings and certificates are not
 part of it.
 """
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from gateway.app.backup import ORDER, BackupWish, take
 from gateway.app.backup_manifest import Manifest
@@ -26,7 +29,6 @@ from gateway.store.port import UploadState
 from gateway.store.scratch import SqliteScratch
 from gateway.store.spool import FileSpool
 from gateway.store.sqlite import SqliteStore
-from gateway.store.sqlite_feed import SqliteChanges
 from gateway.store.trail import Trail
 from gateway.store.vault import RehearsedVault, SqliteVault
 from gateway.usecases.apply_uploads import Applier
@@ -71,7 +73,6 @@ class Live:
             self.data.access, self._life, gather_us=0, group_records_max=9, segment_bytes_max=900
         )
         self.trail = Trail(self.data.trail, self.data.access)
-        self.changes = SqliteChanges(self.data.database)
         rules = NewsRules(SETTLE, 10**15)
         self.news = NewsBook(self.data.news, self.data.database, self.data.trail, rules)
         desk = Desk(self.store, self.vault, self.key, self.tick)
@@ -86,7 +87,7 @@ class Live:
     async def close(self) -> None:
         """Close everything."""
         self.trail.close()
-        for part in (self.news, self.changes, self.accesses, self._scratch):
+        for part in (self.news, self.accesses, self._scratch):
             await part.close()
         for last in (self.spool, self.vault, self.store):
             await last.close()
@@ -144,7 +145,7 @@ class Live:
 
     async def look(self) -> None:
         """Let an institution ask about everybody."""
-        people = await self.people()
+        people = self.people()
         record = AccessRecord(
             at=self.tick(),
             role="institution",
@@ -184,10 +185,16 @@ class Live:
         await self.vault.renew(1)
         await self.spool.renew(1)
 
-    async def people(self) -> set[bytes]:
+    def people(self) -> set[bytes]:
         """Everybody there is."""
-        events = await self.changes.after(INSURER.zero_padded, 0, 10_000)
-        return {event.person_key for event in events}
+        return {
+            person_key for (person_key,) in self.read("SELECT DISTINCT person_key FROM changes")
+        }
+
+    def read(self, statement: str) -> list[tuple[Any, ...]]:
+        """What the facts say, beside the store."""
+        with closing(sqlite3.connect(self.data.database)) as connection:
+            return connection.execute(statement).fetchall()
 
     async def holds(self, told: Told) -> list[str]:
         """What of the acknowledged is missing here."""
@@ -208,7 +215,7 @@ class Live:
     async def whole(self) -> bool:
         """Whether everything received can be applied, and nobody's number is missing."""
         await self.apply()
-        numbers = await self.vault.numbers_of(sorted(await self.people()))
+        numbers = await self.vault.numbers_of(sorted(self.people()))
         return not await self.store.unapplied_uploads() and None not in numbers
 
 
