@@ -165,8 +165,12 @@ class _Copying:
             return
         self.is_feed_behind = not self._until_told()
         self._database(self.data.news, self.copy.news)
-        cut_news(self.copy.news, self.format.last_recorded_time)
-        self._written(self.copy.news)
+        with contextlib.closing(HeldFacts(self.data.database)) as facts:
+            is_stale = told_until(self.copy.news) > facts.format().last_recorded_time
+        # News of changes that no facts here know are no later ones: the checks tell of it.
+        if not is_stale:
+            cut_news(self.copy.news, self.format.last_recorded_time)
+            self._written(self.copy.news)
 
     def trail(self) -> None:
         """The index with the anchors: at least the confirmations the news are about."""

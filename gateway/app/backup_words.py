@@ -6,8 +6,8 @@ from typing import Final
 
 REFUSALS: Final = {
     "NO_GATEWAY_DATA": {
-        "ja": "{path} にはゲートウェイのデータがありません。",
-        "en": "No gateway ever ran in {path}.",
+        "ja": "{path} に gateway.db がありません。別の場所か、PostgreSQL を使う設定です。",
+        "en": "There is no gateway.db in {path}: another place, or its facts are in PostgreSQL.",
     },
     "BACKUP_EXISTS": {
         "ja": "{path} は既にあります。別の名前を指定してください。",

@@ -204,6 +204,22 @@ async def test_a_problem_of_the_original_is_told_and_does_not_prevent_a_restore(
         verify(tmp_path / "backup", None, Unwatched())
 
 
+async def test_facts_nobody_writes_to_any_more_are_told_of(tmp_path: Path) -> None:
+    """As when the settings name another store by now: the feed knows changes they do not."""
+    live = Live(tmp_path / "live")
+    await live.change()
+    await live.close()
+    old = (tmp_path / "live" / "gateway.db").read_bytes()
+    live = Live(tmp_path / "live")
+    for act in (live.change, live.tell):
+        await act()
+    await live.close()
+    (tmp_path / "live" / "gateway.db").write_bytes(old)
+    manifest = await taken(live, tmp_path / "backup")
+
+    assert ["older than feed.db" in problem for problem in manifest.problems] == [True]
+
+
 @pytest.mark.parametrize("part", ["facts", "moment", "vault", "access", "keys"])
 def test_a_backup_that_fails_leaves_nothing(place: Path, tmp_path: Path, part: str) -> None:
     """Whatever part it was at, neither the backup nor half of one is there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import tempfile
 from copy import deepcopy
 from pathlib import Path
@@ -107,6 +108,28 @@ async def test_a_spool_held_only_once_is_found_wrong(
 
     assert ["of a received upload are missing" in one for one in manifest.problems] == [True]
     await live.close()
+
+
+@pytest.mark.parametrize("too_many", [True, False])
+async def test_uploads_that_cannot_be_held_are_said(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    too_many: bool,  # noqa: FBT001  a case
+) -> None:
+    """More than a process may open, or gone again and again: nothing is copied by halves."""
+    live = Live(tmp_path / "live")
+    await live.finish()
+
+    def hold(_: HeldSpool) -> None:
+        if too_many:
+            raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(HeldSpool, "hold", hold)
+    monkeypatch.setattr("gateway.app.backup.HOLD_REST_S", 0.0)
+    with pytest.raises(BackupRefusedError, match="UPLOADS_NOT_HELD"):
+        await taken(live, tmp_path / "backup")
+    await live.close()
+    assert left_in(tmp_path) == ["live"]
 
 
 async def test_keys_that_are_retired_meanwhile_are_noticed(tmp_path: Path) -> None:
