@@ -16,6 +16,9 @@ from gateway.store.keyring import sync_directory
 
 COPIED_AT_ONCE_BYTES: Final = 1024 * 1024
 
+SYNCED_AT_ONCE_BYTES: Final = 4 * 1024 * 1024
+"""A copy is synced after so many bytes: all at the end, others' syncs would wait for it."""
+
 Step = Callable[[int], None]
 """Told after each piece how many bytes it had; may take its time, so that others get theirs."""
 
@@ -50,6 +53,9 @@ def copy_bytes(source: int, target: Path, size_bytes: int, step: Step) -> Writte
             file.write(data)
             digest.update(data)
             place += len(data)
+            if not place % SYNCED_AT_ONCE_BYTES:
+                file.flush()
+                os.fdatasync(file.fileno())
             step(len(data))
         file.flush()
         os.fsync(file.fileno())

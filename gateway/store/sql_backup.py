@@ -35,16 +35,19 @@ RECEIVED: Final = "SELECT upload_key, size_bytes FROM uploads WHERE state = 2"
 
 IS_APPLIED: Final = "SELECT 1 FROM uploads WHERE upload_key = ? AND state = 3"
 
-UNNUMBERED: Final = """
-SELECT
-    (SELECT count(*) FROM links WHERE is_numbered = 1 AND NOT EXISTS (
-        SELECT 1 FROM vault.numbers AS held WHERE held.person_key = links.person_key
-    )) + (
-    SELECT count(*) FROM number_checks WHERE state IN (1, 2, 3) AND NOT EXISTS (
-        SELECT 1 FROM vault.numbers AS held WHERE held.person_key = number_checks.person_key
-    ))
+UNNUMBERED_LINKS: Final = """
+SELECT count(*) FROM links WHERE is_numbered = 1 AND NOT EXISTS (
+    SELECT 1 FROM vault.numbers AS held WHERE held.person_key = links.person_key
+)
 """
-"""Links by number and checks of told numbers whose number the vault does not have."""
+"""Links by a number that the vault does not have."""
+
+UNNUMBERED_CHECKS: Final = """
+SELECT count(*) FROM number_checks WHERE state IN (1, 2, 3) AND NOT EXISTS (
+    SELECT 1 FROM vault.numbers AS held WHERE held.person_key = number_checks.person_key
+)
+"""
+"""Checks of told numbers that the vault does not have."""
 
 KEY_IDS: Final = "SELECT DISTINCT key_id FROM numbers ORDER BY key_id"
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from gateway.domain.period import Instant
 from gateway.store import sql_backup
-from gateway.store.copying import Step
+from gateway.store.copying import SYNCED_AT_ONCE_BYTES, Step
 from gateway.store.port import UploadKey
 from gateway.store.port_backup import FactsFormat
 from gateway.store.sqlite_file import LONG_BUSY_MS, connected
@@ -47,20 +47,28 @@ class HeldFile:
 
     def copy_to(self, target: Path, step: Step) -> None:
         """Copy into a new file, for its owner's eyes only, and sync it."""
-        os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         page_bytes = self._number(sql_backup.PAGE_BYTES)
         left = self._number(sql_backup.PAGES)
+        unsynced = 0
+        handle = os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
 
         def copied(_status: int, remaining: int, _total: int) -> None:
-            nonlocal left
-            step((left - remaining) * page_bytes)
-            left = remaining
+            nonlocal left, unsynced
+            done = (left - remaining) * page_bytes
+            left, unsynced = remaining, unsynced + done
+            if unsynced >= SYNCED_AT_ONCE_BYTES:
+                os.fdatasync(handle)
+                unsynced = 0
+            step(done)
 
-        with closing(connected(target, "rw", LONG_BUSY_MS)) as copy:
-            for pragma in sql_backup.UNSYNCED_TARGET:
-                copy.execute(pragma)
-            self._connection.backup(copy, pages=STEP_PAGES, progress=copied)
-        _sync(target)
+        try:
+            with closing(connected(target, "rw", LONG_BUSY_MS)) as copy:
+                for pragma in sql_backup.UNSYNCED_TARGET:
+                    copy.execute(pragma)
+                self._connection.backup(copy, pages=STEP_PAGES, progress=copied)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
     def _number(self, statement: str) -> int:
         return int(self._connection.execute(statement).fetchone()[0])
@@ -150,7 +158,11 @@ def is_sound(copy: Path) -> bool:
 def people_without_number(facts: Path, vault: Path) -> int:
     """How many links and checks of a copy are of a number its vault does not have."""
     with still(facts, vault=vault) as connection:
-        return int(connection.execute(sql_backup.UNNUMBERED).fetchone()[0])
+        links = connection.execute(sql_backup.UNNUMBERED_LINKS).fetchone()[0]
+        tables = {name for (name,) in connection.execute(sql_backup.TABLES)}
+        if "number_checks" not in tables:
+            return int(links)  # A schema from before numbers were checked.
+        return int(links + connection.execute(sql_backup.UNNUMBERED_CHECKS).fetchone()[0])
 
 
 def key_ids_in(vault: Path) -> Sequence[str]:

@@ -451,3 +451,18 @@ def test_the_page_names_every_refusal() -> None:
     page = (Path(__file__).parents[2] / "docs" / "backup.md").read_text("utf-8")
 
     assert [name for name in REFUSALS if f"`{name}`" not in page] == []
+
+
+def test_an_older_schema_is_copied_and_put_back(place: Path, tmp_path: Path) -> None:
+    """As it is: the gateway that starts there migrates it."""
+    live = Path(shutil.copytree(place / "live", tmp_path / "live"))
+    with closing(sqlite3.connect(live / "gateway.db")) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+        for table in ("number_checks", "changes"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.commit()
+    wish = BackupWish(live, tmp_path / "backup", has_keys=True, is_resting=False)
+
+    assert take(wish, Unwatched()).problems == ()
+    restore(RestoreWish(tmp_path / "backup", tmp_path / "again"), Unwatched())
+    assert read_manifest(tmp_path / "backup").schema_revision == "0001"

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.store.access_copy import TAIL_BYTES, copy_lives
 from gateway.store.access_log import verify_life
-from gateway.store.copying import Written, copy_file, sync_tree, written
+from gateway.store.copying import COPIED_AT_ONCE_BYTES, Written, copy_file, sync_tree, written
 from gateway.store.port import UploadKey
 from gateway.store.spool import FileSpool
 from gateway.store.spool_copy import HeldSpool, name_of, plain_bytes_of
@@ -183,3 +183,29 @@ def test_every_file_and_every_folder_is_synced(
 
     assert synced == ["file", "inner", "outer"]
     assert Written(3, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad") == done
+
+
+def test_a_large_copy_is_synced_as_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never much at once, for which the syncs of others would wait."""
+    synced: list[int] = []
+    real = os.fdatasync
+
+    def watched(descriptor: int) -> None:
+        real(descriptor)
+        synced.append(os.fstat(descriptor).st_size)
+
+    monkeypatch.setattr(os, "fdatasync", watched)
+    monkeypatch.setattr("gateway.store.copying.SYNCED_AT_ONCE_BYTES", COPIED_AT_ONCE_BYTES)
+    monkeypatch.setattr("gateway.store.sqlite_copy.SYNCED_AT_ONCE_BYTES", COPIED_AT_ONCE_BYTES)
+    source = tmp_path / "source.db"
+    with closing(sqlite3.connect(source)) as connection:
+        connection.execute("CREATE TABLE rows (body)")
+        connection.execute("INSERT INTO rows VALUES (zeroblob(?))", (5 * COPIED_AT_ONCE_BYTES,))
+        connection.commit()
+    copy_file(source, tmp_path / "file", nothing)
+
+    assert synced == [n * COPIED_AT_ONCE_BYTES for n in range(1, 6)]
+    synced.clear()
+    with closing(HeldFile(source)) as held:
+        held.copy_to(tmp_path / "target.db", nothing)
+    assert len(synced) == 5
