@@ -2,7 +2,7 @@
 Takes a backup of a data directory beside the running gateway.
 
 Every part is copied at a moment of its own, so the order makes the set agree: what refers comes
-before what it refers to. `ORDER` says it, decision 0022 why. Settings and certificates are not
+before what it refers to. `ORDER` says it, decision 0024 why. Settings and certificates are not
 part of it.
 """
 
@@ -33,8 +33,11 @@ from gateway.store.port_backup import FactsAtOnce, FactsFormat
 from gateway.store.spool_copy import HeldSpool, name_of
 from gateway.store.sqlite_copy import HeldFacts, HeldFile, cut_news, rows_of, told_until
 
-ORDER: Final = ("facts", "spool", "vault", "news", "trail", "access", "clock", "keys")
+ORDER: Final = ("facts", "spool", "vault", "news", "trail", "access", "beside", "keys")
 """The parts, as they are copied; the spool is held before the facts' moment and after it."""
+
+BESIDE: Final = ("clock",)
+"""Small files that are replaced or written as a whole."""
 
 HOLD_TRIES_MAX: Final = 50
 HOLD_REST_S: Final = 0.02
@@ -92,7 +95,7 @@ def take(
                 between(part)
                 getattr(copying, part)()
         manifest = copying.manifest(begun, problems_of(copy, watching))
-        require_keys(copy, copy.keys if wish.has_keys else data.keys)
+        require_keys(copy, copy.keys if wish.has_keys else data.keys, manifest.key_ids)
         write_manifest(partial, manifest)
     return manifest
 
@@ -181,10 +184,12 @@ class _Copying:
         for name, done in copy_lives(self.data.access, self.copy.access, self.steps):
             self.files[f"access/{name}"] = done
 
-    def clock(self) -> None:
-        """How far a sandbox's clock was advanced: at least as far as when anything was recorded."""
-        if self.data.clock.exists():
-            self.files["clock"] = copy_file(self.data.clock, self.copy.clock, self.steps)
+    def beside(self) -> None:
+        """A sandbox's clock: advanced at least as far as when anything was recorded."""
+        for name in BESIDE:
+            if (self.data.root / name).exists():
+                done = copy_file(self.data.root / name, self.copy.root / name, self.steps)
+                self.files[name] = done
 
     def keys(self) -> None:
         """Keys, which only ever become more; if one was retired meanwhile, it is missing here."""

@@ -8,8 +8,9 @@ files, counts and places in a chain, never what they hold.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -30,6 +31,9 @@ from gateway.store.sqlite_copy import (
 )
 from gateway.store.trail import verify
 from gateway.store.vault import is_readable_with
+
+TRIED: Final = frozenset({"vault", "spool"})
+"""Key files whose keys are tried on what they wrote."""
 
 
 def databases_of(data: DataDir) -> list[Path]:
@@ -69,13 +73,21 @@ def problems_of(copy: DataDir, watching: Watching) -> tuple[str, ...]:
     return tuple(problems)
 
 
-def require_keys(copy: DataDir, keys: Path) -> None:
+def require_keys(copy: DataDir, keys: Path, key_ids: Mapping[str, Sequence[str]]) -> None:
     """
     Refuse keys that do not open a copy: `KEYS_WRONG`.
 
-    Some rows of each key of the vault are tried, and the beginning of each upload.
+    Some rows of each key of the vault are tried, and the beginning of each upload: of these older
+    keys may be retired by now. Of any other key file each key must be there.
+
+    Args:
+        key_ids: The names of the keys there were, by file.
     """
     rings = rings_of(keys)
+    for name, wanted in key_ids.items():
+        there = {secret.key_id for secret in rings.get(name, ())}
+        if not there or (name not in TRIED and not there.issuperset(wanted)):
+            raise refused("KEYS_WRONG", what=f"{name}.json")
     if copy.vault.exists():
         with still(copy.vault) as connection:
             if not is_readable_with(connection, rings.get("vault", ())):

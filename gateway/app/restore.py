@@ -53,7 +53,7 @@ def restore(wish: RestoreWish, watching: Watching) -> Manifest:
             _copy(entry, wish.source, partial, steps)
         if wish.keys is not None:
             _take_keys(wish.keys, copy.keys)
-        require_keys(copy, copy.keys)
+        require_keys(copy, copy.keys, manifest.key_ids)
         _require_agreeing(copy, manifest, watching)
     return manifest
 
@@ -76,7 +76,7 @@ def verify(source: Path, keys: Path | None, watching: Watching) -> Manifest:
             raise refused("BACKUP_BROKEN", what=entry.name) from None
     copy = DataDir(source)
     if keys is not None or manifest.has_keys:
-        require_keys(copy, keys or copy.keys)
+        require_keys(copy, keys or copy.keys, manifest.key_ids)
     _require_agreeing(copy, manifest, watching)
     return manifest
 

@@ -342,6 +342,9 @@ def test_without_its_keys_a_backup_is_not_restored(place: Path, tmp_path: Path) 
     (keys / "vault.json").chmod(0o644)
     assert reason(keys) == "KEYS_WRONG"
     (keys / "vault.json").chmod(0o600)
+    away = (keys / "spool.json").rename(tmp_path / "away")
+    assert reason(keys) == "KEYS_WRONG"
+    away.rename(keys / "spool.json")
     rotate(keys / "vault.json")
     restore(RestoreWish(backup, tmp_path / "again", keys), Unwatched())
 
@@ -466,3 +469,17 @@ def test_an_older_schema_is_copied_and_put_back(place: Path, tmp_path: Path) -> 
     assert take(wish, Unwatched()).problems == ()
     restore(RestoreWish(tmp_path / "backup", tmp_path / "again"), Unwatched())
     assert read_manifest(tmp_path / "backup").schema_revision == "0001"
+
+
+def test_keys_of_a_use_that_cannot_be_tried_must_all_be_there(place: Path, tmp_path: Path) -> None:
+    """Another key file than those of vault and spool is kept and asked for by its keys' names."""
+    live, keys = Path(shutil.copytree(place / "live", tmp_path / "live")), tmp_path / "keys"
+    load_keyring(live / "keys" / "other.json", may_make=True)
+    shutil.copytree(live / "keys", keys)
+    rotate(live / "keys" / "other.json")
+    backup = tmp_path / "backup"
+    made = take(BackupWish(live, backup, is_resting=False), Unwatched())
+
+    assert made.key_ids["other"] == ("2", "1")
+    assert refusal(lambda: verify(backup, keys, Unwatched())) == "KEYS_WRONG"
+    assert verify(backup, live / "keys", Unwatched()) == made
