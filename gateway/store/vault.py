@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.domain.identifiers import PersonKey
 from gateway.domain.individual_number import IndividualNumber
-from gateway.store import sql, sql_numbers
+from gateway.store import sql, sql_backup, sql_numbers
 from gateway.store.keyring import KeyFile, Secret, load_keyring
 from gateway.store.port_beside import Vault
 from gateway.store.records import StoreTooNew
@@ -32,6 +32,8 @@ from gateway.store.sqlite_file import LONG_BUSY_MS, Line, connected, transaction
 VAULT_FORMAT: Final = 1
 PERSON_KEY_BYTES: Final = 16
 NONCE_BYTES: Final = 12
+ROWS_TRIED_MAX: Final = 20
+"""Rows of each key that are tried with the keys of a copy; a few may have been spoiled."""
 
 
 class _Key:
@@ -237,6 +239,26 @@ def old_rows(database: Path, key_id: str) -> int:
     with closing(connected(database, "ro", LONG_BUSY_MS)) as connection:
         (count,) = connection.execute(sql_numbers.VAULT_OLD_COUNT, (key_id,)).fetchone()
     return int(count)
+
+
+def is_readable_with(still: sqlite3.Connection, secrets: Sequence[Secret]) -> bool:
+    """Whether secrets read a copied vault: of each key's rows some are tried."""
+    keys = {secret.key_id: _Key(secret) for secret in secrets}
+    for (key_id,) in still.execute(sql_backup.KEY_IDS).fetchall():
+        key = keys.get(key_id)
+        rows = still.execute(sql_backup.SOME_NUMBERS, (key_id, ROWS_TRIED_MAX)).fetchall()
+        if key is None or not any(_is_read(key, row) for row in rows):
+            return False
+    return True
+
+
+def _is_read(key: _Key, row: sql.Row) -> bool:
+    nonce, ciphertext, person_key = row
+    try:
+        key.number(nonce, ciphertext, PersonKey(person_key))
+    except InvalidTag:
+        return False
+    return True
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
