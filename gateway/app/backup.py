@@ -36,7 +36,7 @@ from gateway.store.sqlite_copy import HeldFacts, HeldFile, cut_news, rows_of, to
 ORDER: Final = ("facts", "spool", "vault", "news", "trail", "access", "beside", "keys")
 """The parts, as they are copied; the spool is held before the facts' moment and after it."""
 
-BESIDE: Final = ("clock",)
+BESIDE: Final = ("clock", "rules.json")
 """Small files that are replaced or written as a whole."""
 
 HOLD_TRIES_MAX: Final = 50
@@ -185,7 +185,7 @@ class _Copying:
             self.files[f"access/{name}"] = done
 
     def beside(self) -> None:
-        """A sandbox's clock: advanced at least as far as when anything was recorded."""
+        """A sandbox's clock, at least as far as when anything was recorded; rules tokens name."""
         for name in BESIDE:
             if (self.data.root / name).exists():
                 done = copy_file(self.data.root / name, self.copy.root / name, self.steps)

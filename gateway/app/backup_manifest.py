@@ -30,7 +30,7 @@ DIGEST: Final = "manifest.sha256"
 MANIFEST_BYTES_MAX: Final = 256 * 1024**2
 
 _NAMES: Final = (
-    r"gateway\.db|vault\.db|feed\.db|trail\.db|clock|keys/[a-z]+\.json"
+    r"gateway\.db|vault\.db|feed\.db|trail\.db|clock|rules\.json|keys/[a-z]+\.json"
     r"|spool/[0-9a-f]{32}\.spool|access/[0-9a-f]+/[0-9]{6,}\.log"
 )
 

@@ -28,7 +28,7 @@ from gateway.store.news import NewsBook, NewsRules
 from gateway.store.port import UploadState
 from gateway.store.scratch import SqliteScratch
 from gateway.store.spool import FileSpool
-from gateway.store.sqlite import SqliteStore
+from gateway.store.sqlite import SqliteChanges, SqliteStore
 from gateway.store.trail import Trail
 from gateway.store.vault import RehearsedVault, SqliteVault
 from gateway.usecases.apply_uploads import Applier
@@ -74,7 +74,8 @@ class Live:
         )
         self.trail = Trail(self.data.trail, self.data.access)
         rules = NewsRules(SETTLE, 10**15)
-        self.news = NewsBook(self.data.news, self.data.database, self.data.trail, rules)
+        self.changes = SqliteChanges(self.data.database)
+        self.news = NewsBook(self.data.news, self.changes, self.data.trail, rules)
         desk = Desk(self.store, self.vault, self.key, self.tick)
         door = Door(published_policy(), self.accesses)
         scratch = SqliteScratch(self.data.scratch)
@@ -87,7 +88,7 @@ class Live:
     async def close(self) -> None:
         """Close everything."""
         self.trail.close()
-        for part in (self.news, self.accesses, self._scratch):
+        for part in (self.news, self.changes, self.accesses, self._scratch):
             await part.close()
         for last in (self.spool, self.vault, self.store):
             await last.close()
