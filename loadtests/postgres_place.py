@@ -61,11 +61,11 @@ class Server:
         """The address of a database."""
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
 
-    async def made(self, database: str) -> str:
-        """Make an empty database, and give its address."""
+    async def made(self, database: str, template: str = "template1") -> str:
+        """Make a database, empty or like another one, and give its address."""
         connection = await asyncpg.connect(self.url())
         try:
-            await connection.execute(f"CREATE DATABASE {database}")
+            await connection.execute(f"CREATE DATABASE {database} TEMPLATE {template}")
         finally:
             await connection.close()
         return self.url(database)

@@ -300,10 +300,10 @@ async def _repeated(place: Place, query: ByNumber, token: str) -> Confirmation:
 async def _law(directory: Path, seed: int, by: Tokens) -> int:
     """Tell changes and ask at once on both stores, then ask everything again."""
     rng = random.Random(seed)  # noqa: S311  a made-up world
-    places = Places.within(directory)
+    places = Places(directory)
     compared = 0
     try:
-        for place in (places.real(), places.model()):
+        for place in (await places.real(), places.model()):
             people = people_of(rng)
             queries = [query for one in people for query in one.questions()]
             kept: list[tuple[ByNumber, Answered]] = []
