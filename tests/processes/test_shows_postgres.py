@@ -23,3 +23,9 @@ def test_nothing_is_lost_when_processes_die_beside_a_server() -> None:
 def test_nothing_is_lost_when_the_server_goes_away() -> None:
     """A few rounds; `python -m loadtests.postgres_kills` runs 30."""
     assert "wrong or missing 0" in run("loadtests.postgres_kills", "--rounds", "4")
+
+
+def test_the_laws_of_changes_hold_on_a_server() -> None:
+    """A few worlds a law; `python -m loadtests.change_properties --postgres` tries 800."""
+    shown = run("loadtests.change_properties", "--cases", "3", "--postgres")
+    assert shown.count("broken 0") == 4
