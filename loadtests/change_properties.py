@@ -29,6 +29,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from gateway.domain.card import CardKey
+from gateway.domain.changes import Change, number_of
 from gateway.domain.collection import CollectionState
 from gateway.domain.coverage import History
 from gateway.domain.eligibility import ByNumber, Confirmation
@@ -315,17 +316,18 @@ def _never_same(*_facts: object) -> bool:
 
 
 def _losing_a_line(apply: Callable[..., bool]) -> Callable[..., bool]:
-    """Apply changes, but lose whichever comes after a refused one in the same slice."""
-    stumbled: set[int] = set()
+    """Apply changes, but lose the next one without a number after a refused one."""
+    has_stumbled = False
 
-    def applied(working: Working, *said: Any, **more: Any) -> bool:
-        if id(working) in stumbled:
-            stumbled.discard(id(working))
+    def applied(working: Working, change: Change, *said: Any, **more: Any) -> bool:
+        nonlocal has_stumbled
+        if has_stumbled and number_of(change) is None:
+            has_stumbled = False
             return False
         try:
-            return apply(working, *said, **more)
+            return apply(working, change, *said, **more)
         except Refusal:
-            stumbled.add(id(working))
+            has_stumbled = True
             raise
 
     return applied
