@@ -48,6 +48,9 @@ class Engine(ABC):
     All but `migrate` raise `StoreTooOld`, `StoreTooNew` and `Unavailable` as the stores do.
     """
 
+    name: str
+    """What tells it from the others."""
+
     @abstractmethod
     async def reader(self) -> StepReader:
         """Open what a read worker needs."""
@@ -106,6 +109,8 @@ class Engine(ABC):
 class EmbeddedEngine(Engine):
     """SQLite in the data directory."""
 
+    name = "sqlite"
+
     def __init__(self, database: Path) -> None:
         self._database = database
 
@@ -138,6 +143,8 @@ class EmbeddedEngine(Engine):
 
 class ServerEngine(Engine):
     """A database of a PostgreSQL server; asyncpg is imported when it is asked for."""
+
+    name = "postgresql"
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -120,7 +120,7 @@ def _statuses(data: DataDir, *, is_alone: bool) -> list[KeyStatus]:
 @contextlib.contextmanager
 def _writer_held_off(data: DataDir) -> Iterator[bool]:
     """Keep a writer from starting if none runs; give whether none does."""
-    descriptor = os.open(data.root / "writer.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(data.writer_lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

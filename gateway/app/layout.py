@@ -91,6 +91,26 @@ class DataDir:
         """Held by the one supervisor of this directory."""
         return self.root / "lock"
 
+    @property
+    def writer_lock(self) -> Path:
+        """Held by the one writer of this directory, or by a move while nobody writes."""
+        return self.root / "writer.lock"
+
+    @property
+    def move(self) -> Path:
+        """Held by the one move of this directory; it holds the move's token until it is done."""
+        return self.root / "move.lock"
+
+    @property
+    def pause(self) -> Path:
+        """Held by a move while nobody may write."""
+        return self.root / "pause.lock"
+
+    @property
+    def moved(self) -> Path:
+        """Which engine's store the facts have left."""
+        return self.root / "moved.json"
+
     def make(self) -> None:
         """Create the directory and its closed folders."""
         for folder in (self.root, self.keys, self.spool, self.access, self.root / "run"):

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +34,7 @@ class Child:
     arguments: tuple[str, ...]
     cwd: Path
     process: asyncio.subprocess.Process | None = None
+    is_ready: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def pid(self) -> int | None:
@@ -49,6 +50,7 @@ class Child:
         Raises:
             StartFailedError: If it does not within `READY_S_MAX`.
         """
+        self.is_ready.clear()
         self.process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -65,6 +67,15 @@ class Child:
             line = await asyncio.wait_for(self.process.stdout.readline(), READY_S_MAX)
         if line != b"ready\n":
             raise StartFailedError(f"{self.name} did not become ready")
+        self.is_ready.set()
+
+    async def renew(self, drain_s: float) -> bool:
+        """End the child, have its keeper start it anew, and tell whether it became ready."""
+        self.is_ready.clear()
+        await self.stop(drain_s)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.is_ready.wait(), READY_S_MAX)
+        return self.is_ready.is_set()
 
     async def keep(self) -> None:
         """Start the child again whenever it ends; the wait doubles while it keeps ending early."""

@@ -17,13 +17,21 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from gateway.app.engine import NotMigratedError, engine_of
 from gateway.app.layout import DataDir
 from gateway.app.processes import Child, StartFailedError
+from gateway.app.standstill import is_out_of_date
 from gateway.config import Settings
 from gateway.domain.errors import Unavailable
+from gateway.observe import get_logger
 from gateway.store.keyring import load_keyring
+
+OUT_OF_DATE: Final = (
+    "the facts have moved to another store and changed there since: name it as `store` in the "
+    "settings (docs/move.md)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,8 @@ async def running(settings: Settings, config: Path) -> AsyncIterator[Gateway]:
     """
     data = DataDir(settings.data_dir)
     data.make()
+    if is_out_of_date(data, engine_of(settings).name):
+        raise StartFailedError(OUT_OF_DATE)
     with _locked(data.lock), reserved_port(settings.host, settings.port) as port:
         try:
             await engine_of(settings).migrate()
@@ -100,12 +110,31 @@ async def kept(children: tuple[Child, ...]) -> AsyncIterator[None]:
 
 
 async def serve(settings: Settings, config: Path) -> None:
-    """Run a gateway until SIGTERM or SIGINT."""
-    stop = stop_on_signals()
+    """Run a gateway until SIGTERM or SIGINT; at SIGHUP its processes are renewed one by one."""
+    stop, renew = stop_on_signals(), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, renew.set)
     async with running(settings, config) as gateway:
         sys.stdout.write(f"onshi gateway (a simulator) listens on {gateway.address}\n")
         sys.stdout.flush()
+        renewing = asyncio.create_task(_renew(gateway, renew, settings.limits.drain_s_max))
         await stop.wait()
+        renewing.cancel()
+
+
+async def _renew(gateway: Gateway, asked: asyncio.Event, drain_s: float) -> None:
+    """
+    Have each process read the settings anew: workers first, the writer last.
+
+    So nothing new is written while a worker may still look into an old store. A process that does
+    not become ready stops the round, and the others stay as they are.
+    """
+    while True:
+        await asked.wait()
+        asked.clear()
+        for child in (*gateway.workers, gateway.writer):
+            if not await child.renew(drain_s):
+                get_logger().warning("renewal_stopped", process_name=child.name)
+                break
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -30,7 +30,7 @@ SPEED_S: Final = 10.0
 """The rate shown is that of the last so many seconds."""
 
 
-class _Amount(ProgressColumn):
+class Amount(ProgressColumn):
     """How much is done of how much, and how much a second, in bytes or lines."""
 
     def render(self, task: Task) -> Text:
@@ -54,7 +54,7 @@ class UploadScreen:
             TextColumn("{task.description}"),
             BarColumn(),
             TaskProgressColumn(),
-            _Amount(),
+            Amount(),
             TimeRemainingColumn(),
             console=Console(stderr=True),
             speed_estimate_period=SPEED_S,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import sys
 from collections.abc import Sequence
@@ -34,6 +33,7 @@ from gateway.app.feeding import Feed
 from gateway.app.key_renewal import KeyRenewal
 from gateway.app.lag import Lag
 from gateway.app.layout import WRITER_SOCKET, DataDir
+from gateway.app.standstill import is_closed, may_write
 from gateway.app.tokens import note_rules
 from gateway.app.trailing import LiveTrail
 from gateway.config import Limits, Settings, load_settings
@@ -70,9 +70,7 @@ from gateway.usecases.upload_coverage import Receiver, UploadLimits
 
 NICENESS: Final = 10
 WATCH_S: Final = 1.0
-"""How often the access log and the revocation list of cards are looked at."""
-LOCK_S_MAX: Final = 20.0
-LOCK_POLL_S: Final = 0.02
+"""How often the access log, the revocation list of cards and a move are looked at."""
 
 
 class Closing(Protocol):
@@ -86,11 +84,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until told to stop; ends between two slices of a file."""
     data, limits = DataDir(settings.data_dir), settings.limits
     clock = clock_of(settings)
-    await _be_alone(data.root / "writer.lock")
-    note_rules(settings)
     engine = engine_of(settings)
-    store = await _store(engine, stop)
-    if store is None:
+    if not await may_write(data, engine.name, stop):
+        return
+    note_rules(settings)
+    if (store := await _store(engine, data, stop)) is None:
         return
     accesses = _access_log(data, limits)
     vault = SqliteVault(data.vault, data.vault_keys)
@@ -114,7 +112,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         *HistoryMethods(store, door, limits.history_versions_max).methods(),
     ]
     jobs = [
-        asyncio.create_task(_watch(accesses, watched, stop)),
+        asyncio.create_task(_watch(accesses, watched, data, engine.name, stop)),
         asyncio.create_task(first_of(store.deposed, stop)),
         asyncio.create_task(files.run(stop)),
         asyncio.create_task(trail.run(stop)),
@@ -134,11 +132,12 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         await part.close()
 
 
-async def _store(engine: Engine, stop: asyncio.Event) -> StepStore | None:
-    """Open the store once this is the writer; None if told to stop before."""
+async def _store(engine: Engine, data: DataDir, stop: asyncio.Event) -> StepStore | None:
+    """Open the store once this is the writer; None if told to stop, or to leave it, before."""
     opening = asyncio.create_task(engine.store(on_waiting=say_ready))
     stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait([opening, stopped], return_when=asyncio.FIRST_COMPLETED)
+    while not (opening.done() or stop.is_set() or is_closed(data, engine.name)):
+        await asyncio.wait([opening, stopped], timeout=WATCH_S, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     if not opening.done():
         opening.cancel()
@@ -256,13 +255,20 @@ def _log_bug(bug: Exception) -> None:
     log_bug(bug, new_key().hex())
 
 
-async def _watch(accesses: AccessLog, watched: WatchedAuthorities, stop: asyncio.Event) -> None:
+async def _watch(
+    accesses: AccessLog,
+    watched: WatchedAuthorities,
+    data: DataDir,
+    engine: str,
+    stop: asyncio.Event,
+) -> None:
     """
     Take new revocation lists of cards.
 
-    Ends with the access log: the supervisor starts the next writer with a log of its own.
+    Ends with the access log: the supervisor starts the next writer with a log of its own. Ends
+    too when a move asks that nobody writes.
     """
-    while not (stop.is_set() or accesses.has_failed):
+    while not (stop.is_set() or accesses.has_failed or is_closed(data, engine)):
         watched.refresh()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), WATCH_S)
@@ -324,27 +330,6 @@ def _upload_limits(limits: Limits) -> UploadLimits:
         refused_lines_kept_max=limits.refused_lines_kept_max,
         moves_ordered_max=limits.moves_ordered_max,
     )
-
-
-async def _be_alone(path: Path) -> None:
-    """
-    Take the writer's lock, for as long as this process lives.
-
-    A forerunner whose supervisor was killed may need a moment to go. The lock is never given back
-    before the process ends, because a server that ends removes its socket's name last of all,
-    and it must not be the successor's.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    until = asyncio.get_running_loop().time() + LOCK_S_MAX
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if asyncio.get_running_loop().time() > until:
-                raise
-            await asyncio.sleep(LOCK_POLL_S)
-        else:
-            return
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 """
-The commands of who operates a gateway: certs, trail, keys, the simulated register.
+The commands of who operates a gateway: certs, trail, keys, migrate, the simulated register.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.base import DirOption, fail
+from gateway.cli.base import DirOption, Language, fail
+
+INTERRUPTED = 130
+"""The exit code of a command that was interrupted."""
 
 app = typer.Typer()
 certs = typer.Typer(help="Certificates of the simulation.", no_args_is_help=True)
@@ -88,6 +91,50 @@ def keys_retire(directory: DirOption = Path(".sandbox")) -> None:
         fail(f"{directory}: no gateway ever ran here")
     print_keys(statuses)
     raise typer.Exit(0 if is_done else 1)
+
+
+@app.command()
+def migrate(
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from", help="Where the facts are: sqlite:///path/to/gateway.db or postgresql://…"
+        ),
+    ],
+    target: Annotated[
+        str,
+        typer.Option(
+            "--to", envvar="ONSHI_STORE", help="Where they go: an empty database, the other kind."
+        ),
+    ],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a move that was interrupted.")
+    ] = False,
+    sample: Annotated[
+        int, typer.Option(min=0, max=1_000_000, help="Enrollees asked about both ways.")
+    ] = 10_000,
+    language: Annotated[Language, typer.Option(help="Of what it says.")] = Language.EN,
+) -> None:
+    """Move all facts to the other kind of database while lookups go on (docs/move.md)."""
+    import os
+
+    from gateway.app.move import NICENESS, MoveRefusedError, Place, Wish, move
+    from gateway.app.move_screen import MoveScreen, print_moved, print_refused
+    from gateway.app.move_words import say
+
+    os.nice(NICENESS)
+    try:
+        wish = Wish(Place.parse(source), Place.parse(target), resume, sample)
+        with MoveScreen(language.value) as screen:
+            moved = asyncio.run(move(wish, screen))
+    except MoveRefusedError as refused:
+        print_refused(refused, language.value)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{say('interrupted', language.value)}\n")
+        raise typer.Exit(INTERRUPTED) from None
+    print_moved(moved, language.value, is_to_server=wish.target.file is None)
+    raise typer.Exit(0 if moved.is_done else 1)
 
 
 @register.command("conditions")

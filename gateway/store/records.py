@@ -20,6 +20,9 @@ SCHEMA_REVISION: Final = "0004"
 PROJECTION_FORMAT: Final = 1
 """The form of a stored history; a database with an older one is rebuilt by `migrate`."""
 
+UNFINISHED: Final = 1_000_000
+"""In place of that form in a database that `onshi migrate` has not filled yet."""
+
 _encoder: Final = msgspec.msgpack.Encoder()
 _coverages: Final = msgspec.msgpack.Decoder(Coverage)
 _histories: Final = msgspec.msgpack.Decoder(History)
@@ -36,6 +39,8 @@ class StoreTooNew(RuntimeError):  # noqa: N818  the same
 
 def require_not_newer(revision: str, projection: int) -> None:
     """Raise `StoreTooNew`, naming both revisions, if a newer gateway wrote the database."""
+    if projection == UNFINISHED:
+        raise StoreTooNew("a move into this database has not ended: end it, or name another one")
     if (revision, projection) > (SCHEMA_REVISION, PROJECTION_FORMAT):
         raise StoreTooNew(
             f"the database has schema {revision} and projection format {projection}; this version "

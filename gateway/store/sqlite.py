@@ -57,19 +57,21 @@ CHECKPOINT_ROWS: Final = 1_000
 class SqliteReader(StepReader):
     """`Reading` from a database another process may be writing; opens it read-only."""
 
-    def __init__(self, database: Path, render: Render) -> None:
+    def __init__(self, database: Path, render: Render, *, is_current: bool = True) -> None:
         """
         Open a database.
 
         Args:
             render: Spells the sheets of compact histories.
 
+            is_current: Whether the database must have this version's form.
+
         Raises:
             StoreTooOld: As `opened`.
             StoreTooNew: As `opened`.
         """
         self._render = render
-        self._hot = opened(database, "ro", HOT_BUSY_MS)
+        self._hot = (opened if is_current else connected)(database, "ro", HOT_BUSY_MS)
         self._hot.execute(f"PRAGMA cache_size = -{HOT_CACHE_KIB}")
         self._reads = Line(connected(database, "ro", LONG_BUSY_MS), "store-reads")
 

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.app.certificates import issue_all
+from gateway.app.layout import WRITER_SOCKET, DataDir
+from gateway.app.standstill import Mark, put_mark
 from loadtests.places import free_port, write_config
 
 pytestmark = pytest.mark.processes
@@ -129,3 +132,39 @@ def test_a_settings_error_is_said_in_a_sentence(config: Path) -> None:
 
     assert "matches_maximum" in refused(config)
     assert "No such file" in refused(config.with_name("missing.toml"))
+
+
+def children_of(pid: int) -> set[int]:
+    """The processes a process has started and that live."""
+    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+def test_sighup_renews_every_process_and_the_gateway_goes_on(config: Path) -> None:
+    """The workers and the writer are others afterwards, the supervisor is the same."""
+    with served(config) as process:
+        before = children_of(process.pid)
+        process.send_signal(signal.SIGHUP)
+        until = time.monotonic() + TIMEOUT_S
+        while before & children_of(process.pid) or len(children_of(process.pid)) < len(before):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        assert health(config) == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_a_store_the_facts_have_left_is_not_served_from(config: Path) -> None:
+    """Once the new one was written to, the old one's answers would be out of date."""
+    data = DataDir(config.parent / "data")
+    data.make()
+    put_mark(data, Mark("sqlite", is_left=True))
+
+    assert "the facts have moved to another store" in refused(config)
+
+
+def test_a_store_that_is_being_left_is_served_from_without_a_writer(config: Path) -> None:
+    """Lookups go on until the settings name the new store; nobody writes to the old one."""
+    data = DataDir(config.parent / "data")
+    data.make()
+    put_mark(data, Mark("sqlite"))
+    with served(config):
+        assert health(config) == health_pb2.HealthCheckResponse.SERVING
+        assert not (data.root / WRITER_SOCKET).exists()
