@@ -70,3 +70,6 @@ SELECT count(*) FROM news WHERE NOT EXISTS (
 """
 
 ATTACH: Final = "ATTACH DATABASE ? AS {}"
+
+UNROUTED: Final = frozenset({RECEIVED, UNNUMBERED_LINKS, UNNUMBERED_CHECKS})
+"""Statements that concern every place: they look through a copied file, which is one place."""
