@@ -51,9 +51,9 @@ from gateway.policy import published_policy
 from gateway.store.access_log import AccessLog
 from gateway.store.by_steps import StepStore
 from gateway.store.scratch import SqliteScratch
-from gateway.store.spool import FileSpool
+from gateway.store.spool_frames import KeptSpool
 from gateway.store.trail import Trail
-from gateway.store.vault import RehearsedVault, SqliteVault
+from gateway.store.vault import RehearsedVault, StepVault
 from gateway.usecases.apply_uploads import Applier
 from gateway.usecases.check_numbers import NumberChecker
 from gateway.usecases.context import Clock
@@ -89,8 +89,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     accesses = _access_log(data, limits)
     engine = engine_of(settings)
     store = await engine.store()
-    vault = SqliteVault(data.vault, data.vault_keys)
-    spool = FileSpool(data.spool, data.spool_keys, limits.sort_bytes_max)
+    vault = await engine.vault(data)
+    spool = await engine.spool(data, limits.sort_bytes_max)
     numbers_told = None if settings.resident_register is None else asyncio.Event()
     desk = _desk(settings, store, vault, clock, numbers_told)
     door = Door(published_policy(), accesses)
@@ -108,12 +108,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         *InquiryService(InquiryDesk(store, desk, door)).methods(),
         *OversightMethods(NumberOversight(store, desk, door, trail)).methods(),
     ]
+    renewal = KeyRenewal(vault, spool, desk, data.keys_in_use, engine.kept_in)
     jobs = [
         asyncio.create_task(_watch(accesses, watched, stop)),
         asyncio.create_task(files.run(stop)),
         asyncio.create_task(trail.run(stop)),
         asyncio.create_task(feed.run()),
-        asyncio.create_task(KeyRenewal(vault, spool, desk, data.keys_in_use).run(stop)),
+        asyncio.create_task(renewal.run(stop)),
     ]
     closing: list[Closing] = [lag, feed, trail, accesses, files, spool, vault, store]
     if numbers_told is not None:
@@ -149,8 +150,8 @@ class Files:
         limits: Limits,
         data: DataDir,
         store: StepStore,
-        vault: SqliteVault,
-        spool: FileSpool,
+        vault: StepVault,
+        spool: KeptSpool,
         desk: Desk,
         door: Door,
     ) -> None:
@@ -181,7 +182,7 @@ class NumberRoad:
         settings: Settings,
         clock: Clock,
         store: StepStore,
-        vault: SqliteVault,
+        vault: StepVault,
         desk: Desk,
         door: Door,
         trail: LiveTrail,
@@ -216,7 +217,7 @@ class NumberRoad:
         return PersonService(self._portal(cards=cards)).methods()
 
 
-async def _link_unchecked(store: StepStore, vault: SqliteVault, desk: Desk, clock: Clock) -> None:
+async def _link_unchecked(store: StepStore, vault: StepVault, desk: Desk, clock: Clock) -> None:
     """Link what still waits for a register the settings no longer name."""
     checker = NumberChecker(
         store,
@@ -286,7 +287,7 @@ def _access_log(data: DataDir, limits: Limits) -> AccessLog:
 def _desk(
     settings: Settings,
     store: StepStore,
-    vault: SqliteVault,
+    vault: StepVault,
     clock: Clock,
     numbers_told: asyncio.Event | None,
 ) -> Desk:

@@ -89,7 +89,13 @@ class Pool:
 
     @classmethod
     async def opened(
-        cls, url: str, places: Places, application: str, *, is_current: bool = True
+        cls,
+        url: str,
+        places: Places,
+        application: str,
+        *,
+        is_current: bool = True,
+        schema: str | None = None,
     ) -> Pool:
         """
         Open a pool on a database.
@@ -99,11 +105,16 @@ class Pool:
 
             is_current: Whether the database must have this version's form.
 
+            schema: Whose tables come before all others of their name.
+
         Raises:
             StoreTooOld: The database must be migrated first.
             StoreTooNew: A newer version of the gateway wrote it.
             Unavailable: `STORE_UNAVAILABLE`.
         """
+        said = {"application_name": application, "synchronous_commit": "on"}
+        if schema is not None:
+            said["search_path"] = f'{schema}, "$user", public'
         with reaching():
             made = await asyncpg.create_pool(
                 url,
@@ -112,7 +123,7 @@ class Pool:
                 timeout=places.statement_s_max,
                 command_timeout=places.statement_s_max,
                 statement_cache_size=STATEMENTS_CACHED,
-                server_settings={"application_name": application, "synchronous_commit": "on"},
+                server_settings=said,
             )
         assert made is not None
         pool = cls(made, places)

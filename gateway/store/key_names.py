@@ -1,0 +1,88 @@
+"""
+Which keys the vault and the spool on a server were written with, by name and fingerprint.
+
+Several machines have key files of their own. One whose file lacks a key that was used, or holds
+another of its name, would take known numbers for new ones; it is told before it writes anything.
+Files on one machine need none of this: their key file lies beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from gateway.store import sql_spool
+from gateway.store.keyring import Secret, WrongKeys, load_keyring
+from gateway.store.postgres_pool import Places, Pool
+from gateway.store.steps import Fetch, Steps, Write
+
+COUNTING_PLACES: Final = Places(connections_max=1, statement_s_max=3600.0)
+"""For telling what older keys still hold, which reads every row."""
+
+
+class KeyNames:
+    """The names of one memory's keys in a database."""
+
+    def __init__(self, pool: Pool, memory: str) -> None:
+        """
+        Use a pool.
+
+        Args:
+            memory: `vault` or `spool`.
+        """
+        self._pool = pool
+        self._memory = memory
+
+    async def opened(self, key_file: Path) -> Sequence[Secret]:
+        """
+        Read a key file and enter its current key; make one only where no key was ever used.
+
+        Raises:
+            FileNotFoundError: Something is encrypted, but the key file is gone.
+            WrongKeys: As `enter`.
+            PermissionError: As `load_keyring`.
+            Unavailable: `STORE_UNAVAILABLE`.
+        """
+        is_unused = not await self._pool.fetch(sql_spool.KEYS, self._memory)
+        secrets = load_keyring(key_file, may_make=is_unused).secrets
+        await self.enter(secrets)
+        return secrets
+
+    async def enter(self, secrets: Sequence[Secret]) -> None:
+        """
+        Note durably that the first of these is written with from now on.
+
+        Raises:
+            WrongKeys: They lack a key that was used, or have another of its name.
+            Unavailable: `STORE_UNAVAILABLE`.
+        """
+        mine = {secret.key_id: self._fingerprint(secret) for secret in secrets}
+        current = secrets[0].key_id
+
+        def steps() -> Steps[None]:
+            yield Write(sql_spool.ADD_KEY, [(self._memory, current, mine[current])])
+            rows = yield Fetch(sql_spool.KEYS, (self._memory,))
+            wrong = sorted(key_id for key_id, said in rows if mine.get(key_id) != said)
+            if wrong:
+                raise WrongKeys(
+                    f"the {self._memory} was written with the keys {', '.join(wrong)}, which this "
+                    "key file does not have: copy the key files of the machine that wrote it"
+                )
+
+        await self._pool.write(steps())
+
+    async def is_used(self, secret: Secret) -> bool:
+        """Whether a key was entered."""
+        rows = await self._pool.fetch(sql_spool.KEYS, self._memory)
+        return (secret.key_id, self._fingerprint(secret)) in {tuple(row) for row in rows}
+
+    async def forget_others(self, key_id: str) -> None:
+        """Forget all keys but one: nothing they wrote is left."""
+        await self._pool.write(self._forgetting(key_id))
+
+    def _forgetting(self, key_id: str) -> Steps[None]:
+        yield Write(sql_spool.FORGET_KEY, [(self._memory, key_id)])
+
+    def _fingerprint(self, secret: Secret) -> bytes:
+        return secret.derived(f"onshi {self._memory} fingerprint")
