@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import stat
@@ -55,6 +56,14 @@ async def test_several_numbers_are_answered_in_order_and_in_one_commit(
     assert [person(2), person(1), person(2)] == list(await vault.people_of(asked))
     assert len(await place.rows()) == 2
     assert list(await vault.people_of([])) == []
+
+
+async def test_numbers_told_at_once_have_one_person_each(place: Place, vault: StepVault) -> None:
+    """However many callers tell a number at one time, all are given the same person."""
+    told = [vault.people_of([(NUMBER, person(n)), (OTHER, person(n + 50))]) for n in range(20)]
+    answers = {tuple(said) for said in await asyncio.gather(*told)}
+    assert len(answers) == 1
+    assert len(await place.rows()) == 2
 
 
 async def test_holds_tells_whose_number_it_is(vault: StepVault) -> None:
