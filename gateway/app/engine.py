@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -132,8 +132,8 @@ class Engine(ABC):
         """Of vault and spool, those that writers write with these keys from now on."""
 
     @abstractmethod
-    async def forget_others(self, current: Current) -> None:
-        """Have writers do without any keys but these; nothing may need another."""
+    async def forget_keys(self, key_ids: Mapping[str, Sequence[str]]) -> None:
+        """Have writers do without these keys of vault and spool; nothing may need one."""
 
     @abstractmethod
     async def _require_current(self) -> None:
@@ -192,7 +192,7 @@ class EmbeddedEngine(Engine):
         said = in_use(data.keys_in_use)
         return frozenset(name for name, one in current.items() if said.get(name) == one.key_id)
 
-    async def forget_others(self, current: Current) -> None:
+    async def forget_keys(self, key_ids: Mapping[str, Sequence[str]]) -> None:
         """See `Engine`; the key files lie beside what they encrypt."""
 
     async def _require_current(self) -> None:
@@ -271,20 +271,20 @@ class ServerEngine(Engine):
             used = [name for name, of in names.items() if await of.is_used(current[name])]
         return frozenset(used)
 
-    async def forget_others(self, current: Current) -> None:
+    async def forget_keys(self, key_ids: Mapping[str, Sequence[str]]) -> None:
         """See `Engine`."""
-        async with self._key_names(current) as names:
+        async with self._key_names(key_ids) as names:
             for name, of in names.items():
-                await of.forget_others(current[name].key_id)
+                await of.forget(key_ids[name])
 
     @asynccontextmanager
-    async def _key_names(self, current: Current) -> AsyncIterator[Mapping[str, KeyNames]]:
+    async def _key_names(self, memories: Iterable[str]) -> AsyncIterator[Mapping[str, KeyNames]]:
         from gateway.store.key_names import COUNTING_PLACES, KeyNames
         from gateway.store.postgres_pool import Pool
 
         pool = await Pool.opened(self._url, COUNTING_PLACES, "onshi-keys")
         try:
-            yield {name: KeyNames(pool, name) for name in current}
+            yield {name: KeyNames(pool, name) for name in memories}
         finally:
             await pool.close()
 

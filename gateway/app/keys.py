@@ -99,16 +99,13 @@ def retire_keys(directory: Path) -> tuple[list[KeyStatus], bool]:
 async def _retired(
     data: DataDir, engine: Engine, *, is_alone: bool
 ) -> tuple[list[KeyStatus], bool]:
-    current = {
-        name: load_keyring(path, may_make=False).secrets[0] for name, path in _files(data).items()
-    }
     statuses = await _statuses(data, engine, is_alone=is_alone)
     if not all(status.can_retire for status in statuses):
         return statuses, False
-    # A writer must not miss a key that it is still told it needs.
-    await engine.forget_others(current)
-    for name, path in _files(data).items():
-        retire(path, current[name].key_id)
+    # First there, so that no writer misses a key it is still told it needs.
+    await engine.forget_keys({status.name: status.older for status in statuses})
+    for status in statuses:
+        retire(_files(data)[status.name], status.current)
     return await _statuses(data, engine, is_alone=is_alone), True
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from gateway.store import sql_spool
 from gateway.store.keyring import Secret, WrongKeys, load_keyring
 from gateway.store.postgres_pool import Places, Pool
-from gateway.store.steps import Fetch, Steps, Write
+from gateway.store.steps import Fetch, Row, Steps, Write
 
 COUNTING_PLACES: Final = Places(connections_max=1, statement_s_max=3600.0)
 """For telling what older keys still hold, which reads every row."""
@@ -77,12 +77,14 @@ class KeyNames:
         rows = await self._pool.fetch(sql_spool.KEYS, self._memory)
         return (secret.key_id, self._fingerprint(secret)) in {tuple(row) for row in rows}
 
-    async def forget_others(self, key_id: str) -> None:
-        """Forget all keys but one: nothing they wrote is left."""
-        await self._pool.write(self._forgetting(key_id))
-
-    def _forgetting(self, key_id: str) -> Steps[None]:
-        yield Write(sql_spool.FORGET_KEY, [(self._memory, key_id)])
+    async def forget(self, key_ids: Sequence[str]) -> None:
+        """Forget keys of which nothing is left."""
+        rows = [(self._memory, key_id) for key_id in key_ids]
+        await self._pool.write(_forgetting(rows))
 
     def _fingerprint(self, secret: Secret) -> bytes:
         return secret.derived(f"onshi {self._memory} fingerprint")
+
+
+def _forgetting(rows: Sequence[Row]) -> Steps[None]:
+    yield Write(sql_spool.FORGET_KEY, rows)

@@ -50,7 +50,7 @@ INSERT INTO key_names (memory, key_id, fingerprint) VALUES (?, ?, ?) ON CONFLICT
 
 KEYS: Final = "SELECT key_id, fingerprint FROM key_names WHERE memory = ?"
 
-FORGET_KEY: Final = "DELETE FROM key_names WHERE memory = ? AND key_id <> ?"
+FORGET_KEY: Final = "DELETE FROM key_names WHERE memory = ? AND key_id = ?"
 
 UNROUTED: Final = frozenset({SPOOLED_UPLOADS, OLD_CHUNKS, OLD_UPLOADS})
 """Statements that concern every place: what waits at start-up, renewing."""
