@@ -8,15 +8,18 @@ Files on one machine need none of this: their key file lies beside them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
+from gateway.domain.errors import Unavailable
 from gateway.store import sql_spool
 from gateway.store.keyring import Secret, WrongKeys, load_keyring
 from gateway.store.postgres_pool import Places, Pool
-from gateway.store.steps import Fetch, Row, Steps, Write
+from gateway.store.steps import Fetch, Result, Row, Steps, Write
 
+LOCK: Final = 0x6F6E_7368_696B
+"""Of PostgreSQL's advisory locks: whoever enters a key keeps those who write out, and they it."""
 COUNTING_PLACES: Final = Places(connections_max=1, statement_s_max=3600.0)
 """For telling what older keys still hold, which reads every row."""
 
@@ -61,6 +64,7 @@ class KeyNames:
         current = secrets[0].key_id
 
         def steps() -> Steps[None]:
+            yield Fetch(sql_spool.CHANGE_KEYS, (LOCK,))
             yield Write(sql_spool.ADD_KEY, [(self._memory, current, mine[current])])
             rows = yield Fetch(sql_spool.KEYS, (self._memory,))
             wrong = sorted(key_id for key_id, said in rows if mine.get(key_id) != said)
@@ -71,6 +75,26 @@ class KeyNames:
                 )
 
         await self._pool.write(steps())
+
+    async def write(self, key_ids: Collection[str], steps: Steps[Result]) -> Result:
+        """
+        Take steps in one transaction, unless a key that is not among these is written with by now.
+
+        So a writer that another machine replaced, and that was not given its newer keys, adds
+        nothing that its successor would not find.
+
+        Raises:
+            Unavailable: `STORE_UNAVAILABLE`.
+        """
+
+        def kept() -> Steps[Result]:
+            yield Fetch(sql_spool.KEEP_KEYS, (LOCK,))
+            rows = yield Fetch(sql_spool.KEYS, (self._memory,))
+            if any(key_id not in key_ids for key_id, _ in rows):
+                raise Unavailable("STORE_UNAVAILABLE")
+            return (yield from steps)
+
+        return await self._pool.write(kept())
 
     async def is_used(self, secret: Secret) -> bool:
         """Whether a key was entered."""

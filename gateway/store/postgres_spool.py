@@ -130,7 +130,7 @@ class PostgresSpool(KeptSpool):
         try:
             sealed = await asyncio.to_thread(self._keys.seal, upload_key, upload.size, data)
             row = (upload_key, upload.size, len(data), *sealed)
-            await self._pool.write(_written(sql_spool.ADD_CHUNK, [row]))
+            await self._names.write(self._keys.names, _written(sql_spool.ADD_CHUNK, [row]))
             await asyncio.to_thread(upload.digest.see, upload.size, data)
         except BaseException as error:
             # It may have been kept all the same: the database is asked before the next chunk.
@@ -221,7 +221,7 @@ class PostgresSpool(KeptSpool):
             asked = (*self._renewed_to, self._keys.current, frames_max)
             rows = await self._pool.fetch(sql_spool.OLD_CHUNKS, *asked)
             renewed = await asyncio.to_thread(self._renewed, rows)
-            await self._pool.write(_written(sql_spool.RENEW_CHUNK, renewed))
+            await self._names.write(self._keys.names, _written(sql_spool.RENEW_CHUNK, renewed))
             self._renewed_to = (rows[-1][0], rows[-1][1]) if rows else _BEGINNING
             return 1 if rows else 0
 

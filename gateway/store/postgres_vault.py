@@ -58,7 +58,7 @@ class PostgresVault(StepVault):
 
     async def _write(self, steps: Steps[Result]) -> Result:
         try:
-            return await self._pool.write(steps)
+            return await self._names.write([key.key_id for key in self._keys], steps)
         except asyncpg.UniqueViolationError:
             # Somebody else wrote the number meanwhile: asked again, it is found.
             raise Unavailable("STORE_UNAVAILABLE") from None

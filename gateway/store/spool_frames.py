@@ -51,6 +51,7 @@ class SpoolKeys:
         self._keys: Mapping[str, AESGCM] = {
             secret.key_id: AESGCM(secret.derived("onshi spool data")) for secret in secrets
         }
+        self.names = tuple(self._keys)
         self.current = secrets[0].key_id
         self.has_older = len(secrets) > 1
 

@@ -50,6 +50,11 @@ INSERT INTO key_names (memory, key_id, fingerprint) VALUES (?, ?, ?) ON CONFLICT
 
 KEYS: Final = "SELECT key_id, fingerprint FROM key_names WHERE memory = ?"
 
+KEEP_KEYS: Final = "SELECT pg_advisory_xact_lock_shared(?)"
+"""Until the transaction ends no key is entered."""
+
+CHANGE_KEYS: Final = "SELECT pg_advisory_xact_lock(?)"
+
 FORGET_KEY: Final = "DELETE FROM key_names WHERE memory = ? AND key_id = ?"
 
 UNROUTED: Final = frozenset({SPOOLED_UPLOADS, OLD_CHUNKS, OLD_UPLOADS})

@@ -16,6 +16,8 @@ from gateway.domain.individual_number import IndividualNumber
 from gateway.store.keyring import WrongKeys, rotate
 from gateway.store.migrate_postgres import migrate_postgres
 from gateway.store.port import UploadKey
+from gateway.store.postgres_spool import PostgresSpool
+from gateway.store.postgres_vault import PostgresVault
 from gateway.store.records import encode_coverage
 from gateway.store.spool_frames import SpoolBroken
 from loadtests.number_patterns import FORMS, Numbers
@@ -120,6 +122,28 @@ async def test_a_machine_without_the_new_key_is_refused(database: Database) -> N
     rotate(behind.vault_keys)
     with pytest.raises(WrongKeys, match="the keys 2"):
         await behind.vault()
+
+
+async def test_a_replaced_writer_without_the_new_key_writes_nothing(database: Database) -> None:
+    """Its successor would not find what it wrote; it still reads what it can."""
+    old_vault, old_spool = await database.vault(), await database.spool()
+    await old_vault.people_of(ASKED[:5])
+    await old_spool.append(UPLOAD_KEY, 0, b"abc")
+    other = database.cut()
+    for path in (other.vault_keys, other.spool_keys):
+        rotate(path)
+    new_vault, new_spool = await other.vault(), await other.spool()
+    with pytest.raises(Unavailable, match="STORE_UNAVAILABLE"):
+        await old_vault.people_of(ASKED)
+    with pytest.raises(Unavailable, match="STORE_UNAVAILABLE"):
+        await old_spool.append(UPLOAD_KEY, 3, b"def")
+    assert await old_vault.holds(person(1), NUMBERS[1])
+    assert await old_spool.read(UPLOAD_KEY, 0, 9) == b"abc"
+    assert {key_id for _, key_id in await database.rows()} == {"1"}
+    assert len(await new_vault.people_of(ASKED)) == len(ASKED)
+    assert await new_spool.append(UPLOAD_KEY, 3, b"def") == 6
+    for one in (old_vault, old_spool, new_vault, new_spool):
+        await one.close()
 
 
 async def test_a_key_that_cannot_be_entered_is_tried_again(database: Database) -> None:
@@ -268,7 +292,8 @@ async def test_commits_are_synced_whatever_the_server_prefers(database: Database
     await database.told(f"ALTER DATABASE {name} SET synchronous_commit = off")
     vault, spool = await database.vault(), await database.spool()
     for one in (vault, spool):
-        ((said,),) = await one._pool.fetch("SHOW synchronous_commit")  # type: ignore[attr-defined]
+        assert isinstance(one, PostgresVault | PostgresSpool)
+        ((said,),) = await one._pool.fetch("SHOW synchronous_commit")
         assert said == "on"
         await one.close()
 
