@@ -110,6 +110,10 @@ class Engine(ABC):
                 ) from None
 
     @abstractmethod
+    async def require_keys(self, data: DataDir) -> None:
+        """Raise as `vault` and `spool` would by their keys: also where another machine writes."""
+
+    @abstractmethod
     async def vault(self, data: DataDir) -> StepVault:
         """
         Open the vault for the one writer; make its keys where nothing was ever encrypted.
@@ -171,6 +175,9 @@ class EmbeddedEngine(Engine):
     def case_counter(self, filings: StepFilings) -> CaseCounter:  # noqa: ARG002
         """See `Engine`; counts over a connection of its own, beside reports."""
         return lambda: open_cases(self._database)
+
+    async def require_keys(self, data: DataDir) -> None:
+        """See `Engine`; the key files lie beside what they encrypt."""
 
     async def vault(self, data: DataDir) -> StepVault:
         """See `Engine`."""
@@ -243,6 +250,13 @@ class ServerEngine(Engine):
             return counting.result(COUNTING_S_MAX)
 
         return count
+
+    async def require_keys(self, data: DataDir) -> None:
+        """See `Engine`."""
+        files = {VAULT: data.vault_keys, SPOOL: data.spool_keys}
+        async with self._key_names(files) as names:
+            for name, of in names.items():
+                await of.require(files[name])
 
     async def vault(self, data: DataDir) -> StepVault:
         """See `Engine`."""

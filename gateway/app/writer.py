@@ -88,6 +88,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await _be_alone(data.root / "writer.lock")
     accesses = _access_log(data, limits)
     engine = engine_of(settings)
+    await engine.require_keys(data)
     store = await engine.store()
     vault = await engine.vault(data)
     spool = await engine.spool(data, limits.sort_bytes_max)

@@ -52,6 +52,12 @@ class KeyNames:
         await self.enter(secrets)
         return secrets
 
+    async def require(self, key_file: Path) -> None:
+        """Raise as `opened` where it would; enter and make nothing."""
+        rows = await self._pool.fetch(sql_spool.KEYS, self._memory)
+        if rows:
+            self._require(rows, load_keyring(key_file, may_make=False).secrets)
+
     async def enter(self, secrets: Sequence[Secret]) -> None:
         """
         Note durably that the first of these is written with from now on.
@@ -60,21 +66,25 @@ class KeyNames:
             WrongKeys: They lack a key that was used, or have another of its name.
             Unavailable: `STORE_UNAVAILABLE`.
         """
-        mine = {secret.key_id: self._fingerprint(secret) for secret in secrets}
-        current = secrets[0].key_id
+        current = secrets[0]
 
         def steps() -> Steps[None]:
+            row = (self._memory, current.key_id, self._fingerprint(current))
             yield Fetch(sql_spool.CHANGE_KEYS, (LOCK,))
-            yield Write(sql_spool.ADD_KEY, [(self._memory, current, mine[current])])
-            rows = yield Fetch(sql_spool.KEYS, (self._memory,))
-            wrong = sorted(key_id for key_id, said in rows if mine.get(key_id) != said)
-            if wrong:
-                raise WrongKeys(
-                    f"the {self._memory} was written with the keys {', '.join(wrong)}, which this "
-                    "key file does not have: copy the key files of the machine that wrote it"
-                )
+            yield Write(sql_spool.ADD_KEY, [row])
+            self._require((yield Fetch(sql_spool.KEYS, (self._memory,))), secrets)
 
         await self._pool.write(steps())
+
+    def _require(self, rows: Sequence[Row], secrets: Sequence[Secret]) -> None:
+        """Raise `WrongKeys` unless all keys of these rows are among the secrets."""
+        mine = {secret.key_id: self._fingerprint(secret) for secret in secrets}
+        wrong = sorted(key_id for key_id, said in rows if mine.get(key_id) != said)
+        if wrong:
+            raise WrongKeys(
+                f"the {self._memory} was written with the keys {', '.join(wrong)}, which this key "
+                "file does not have: copy the key files of the machine that wrote it"
+            )
 
     async def write(self, key_ids: Collection[str], steps: Steps[Result]) -> Result:
         """

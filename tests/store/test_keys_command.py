@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 
 import pytest
 
@@ -13,7 +14,7 @@ from gateway.app.keys import KeptElsewhereError, key_status, retire_keys, rotate
 from gateway.app.layout import DataDir
 from gateway.config import STORE_VARIABLE
 from gateway.domain.individual_number import IndividualNumber, individual_check_digit
-from gateway.store.keyring import in_use, load_keyring
+from gateway.store.keyring import WrongKeys, in_use, load_keyring
 from gateway.store.memory import MemoryStore, MemoryVault
 from gateway.store.records import encode_coverage
 from gateway.usecases.desk import Desk
@@ -100,3 +101,23 @@ async def test_the_database_must_be_named(
         with pytest.raises(KeptElsewhereError, match=STORE_VARIABLE):
             await asyncio.to_thread(command, gateway.data.root)
     assert len(load_keyring(gateway.data.vault_keys, may_make=False).secrets) == 1
+
+
+async def test_a_machine_is_told_of_wrong_keys_before_it_writes(
+    gateway: Gateway, place: Place, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """While another machine writes too; where nothing was written yet, any keys will do."""
+    await gateway.engine.require_keys(gateway.data)
+    await gateway.run(0)
+    await gateway.engine.require_keys(gateway.data)
+    other = DataDir(tmp_path_factory.mktemp("other"))
+    other.make()
+    if isinstance(place, Database):
+        with pytest.raises(FileNotFoundError):
+            await gateway.engine.require_keys(other)
+        for path in (other.vault_keys, other.spool_keys):
+            load_keyring(path, may_make=True)
+        with pytest.raises(WrongKeys, match="the vault was written with the keys 1"):
+            await gateway.engine.require_keys(other)
+    shutil.copytree(gateway.data.keys, other.keys, dirs_exist_ok=True)
+    await gateway.engine.require_keys(other)
