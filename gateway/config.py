@@ -46,6 +46,8 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Of one upload, to be listed; further ones are only counted."""
     explained_versions_max: Positive = 200
     """Versions of covers told of when an answer is explained; the last ones always are."""
+    history_versions_max: Annotated[int, Meta(ge=1, le=5_000)] = 1_000
+    """Versions of one person's covers a history tells of; the last one of each always is."""
     matches_max: Positive = 16
     """People one question may match."""
     confirmation_days_back_max: NotNegative = 366 * 5

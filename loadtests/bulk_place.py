@@ -10,11 +10,13 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import asyncpg
 
 from gateway.app.certificates import issue_all
 from gateway.v1 import coverage_pb2 as cov
@@ -33,12 +35,12 @@ WATCH_S: Final = 0.2
 
 
 @asynccontextmanager
-async def running(root: Path, limits: str = "") -> AsyncIterator[World]:
+async def running(root: Path, limits: str = "", store: str | None = None) -> AsyncIterator[World]:
     """Start a gateway of its own in a folder, and stop it at the end."""
     root.mkdir(exist_ok=True)  # noqa: ASYNC240  nothing else runs yet
     issue_all(root / "certs", INSTITUTION, [INSURER])
     world = World(root, free_port())
-    config = write_config(root, world.port)
+    config = write_config(root, world.port, store)
     config.write_text(config.read_text() + limits)
     await world.start()
     try:
@@ -117,18 +119,23 @@ def high_water_mib(pid: int) -> float:
     return 0.0
 
 
-def kept_refused_lines(world: World, request_id: str) -> Iterator[Refused]:
+_REFUSED: Final = (
+    "SELECT line_number, column_name, reason FROM refused_lines WHERE upload_key = "
+    "(SELECT upload_key FROM uploads WHERE request_id = {}) "
+    "ORDER BY line_number, column_name, reason"
+)
+
+
+async def kept_refused_lines(world: World, request_id: str, store: str | None) -> list[Refused]:
     """Every refused line of an upload, in order, read from the database beside the gateway."""
+    if store is not None:
+        connection = await asyncpg.connect(store)
+        rows = await connection.fetch(_REFUSED.format("$1"), request_id)
+        await connection.close()
+        return [Refused(*row) for row in rows]
     with closing(sqlite3.connect(f"file:{world.data}/gateway.db?mode=ro", uri=True)) as database:
-        yield from (
-            Refused(*row)
-            for row in database.execute(
-                "SELECT line_number, column_name, reason FROM refused_lines WHERE upload_key = "
-                "(SELECT upload_key FROM uploads WHERE request_id = ?) "
-                "ORDER BY line_number, column_name, reason",
-                (request_id,),
-            )
-        )
+        found = database.execute(_REFUSED.format("?"), (request_id,)).fetchall()
+    return [Refused(*row) for row in found]
 
 
 def cpu_seconds(pid: int) -> float:

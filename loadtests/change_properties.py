@@ -1,7 +1,7 @@
 """
-Laws of insurers' changes, tried on many small made-up worlds, on SQLite and on the model.
+Laws of insurers' changes, tried on many small made-up worlds, on a store and on the model.
 
-    python -m loadtests.change_properties [--cases 800] [--seed 1]
+    python -m loadtests.change_properties [--cases 800] [--seed 1] [--postgres]
 
 Each case makes up enrollees of two insurers and changes about them of every kind, and tells them
 through the use cases themselves, by calls and by files. Four laws: what is said again changes
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import random
 import sys
 import tempfile
@@ -35,9 +36,9 @@ from gateway.domain.errors import Refusal
 from gateway.domain.identifiers import InsurerNumber, PersonKey
 from gateway.domain.period import Instant
 from gateway.domain.projection import history_of
+from gateway.store.by_steps import StepReader
 from gateway.store.memory import MemoryStore
 from gateway.store.port import Batch, NewCard
-from gateway.store.sqlite import SqliteStore
 from gateway.usecases.applying import Working
 from gateway.usecases.list_collections import FROM_THE_FIRST
 from loadtests.change_world import (
@@ -56,6 +57,7 @@ from loadtests.change_world import (
     told,
     unversioned,
 )
+from loadtests.postgres_place import running
 
 CASES: Final = 800
 PLANTED_CASES_MAX: Final = 60
@@ -102,7 +104,7 @@ async def repeated(places: Places, rng: random.Random, tally: Tally) -> None:
     people = people_of(rng)
     queries = questions_of(people)
     lines = interleaved(lives(people, rng, 5), rng)
-    for place in (places.real(), places.model()):
+    for place in (await places.real(), places.model()):
         answers: dict[str, tuple[Row, tuple[bool, str]]] = {}
         for number, row in enumerate(lines):
             first = await place.tell(row, f"r{number}")
@@ -149,8 +151,7 @@ async def reordered(places: Places, rng: random.Random, tally: Tally) -> None:
     files = _files_of(interleaved(own, rng), rng)
     is_by_file = rng.random() < 0.5
     expected = None
-    for make in (places.real, places.model, places.real):
-        place = make()
+    for place in (await places.real(), places.model(), await places.real()):
         if is_by_file:
             refused = await _shuffled(place, files, rng)
         else:
@@ -228,7 +229,7 @@ async def remembered(places: Places, rng: random.Random, tally: Tally) -> None:
     people = people_of(rng)
     queries = questions_of(people)
     lines = interleaved(lives(people, rng, 6), rng)
-    for place in (places.real(), places.model()):
+    for place in (await places.real(), places.model()):
         asked: list[tuple[Instant, ByNumber, Confirmation]] = []
         for number, row in enumerate(lines, start=1):
             tally.change((await place.tell(row))[1])
@@ -252,7 +253,7 @@ async def agreeing(places: Places, rng: random.Random, tally: Tally) -> None:
     people = people_of(rng)
     queries = questions_of(people)
     lines = interleaved(lives(people, rng, 6), rng)
-    real, model = places.real(), places.model()
+    real, model = await places.real(), places.model()
     for row in lines:
         said = await real.tell(row)
         tally.change(said[1])
@@ -352,14 +353,14 @@ def _forgetting(make: Callable[..., History]) -> Callable[..., History]:
 @contextmanager
 def _planted(law: str) -> Iterator[None]:
     """Plant the defect of a law."""
-    sqlite, model = SqliteStore.matching_known_at, MemoryStore.matching_known_at
+    real, model = StepReader.matching_known_at, MemoryStore.matching_known_at
     plants: dict[str, list[Any]] = {
         "said again changes nothing": [patch("gateway.domain.changes._same_facts", _never_same)],
         "independent changes in any order": [
             patch.object(Working, "apply", _losing_a_line(Working.apply))
         ],
         "the past as known then stays": [
-            patch.object(SqliteStore, "matching_known_at", _knowing_better(sqlite)),
+            patch.object(StepReader, "matching_known_at", _knowing_better(real)),
             patch.object(MemoryStore, "matching_known_at", _knowing_better(model)),
         ],
         "every way to read agrees": [
@@ -375,9 +376,8 @@ def _planted(law: str) -> Iterator[None]:
             plant.stop()
 
 
-async def _try(law: str, case: str, directory: Path, tally: Tally) -> str:
+async def _try(law: str, case: str, places: Places, tally: Tally) -> str:
     """Try a law in one world; what is broken, or nothing."""
-    places = Places.within(directory)
     try:
         await LAWS[law](places, random.Random(f"{law}/{case}"), tally)
     except BrokenLawError as broken:
@@ -387,13 +387,13 @@ async def _try(law: str, case: str, directory: Path, tally: Tally) -> str:
     return ""
 
 
-async def _show(directory: Path, cases: int, seed: int) -> bool:
+async def _show(places: Places, cases: int, seed: int) -> bool:
     good = True
     for law in LAWS:
         with _planted(law):
             noticed = ""
             for number in range(PLANTED_CASES_MAX):
-                noticed = await _try(law, f"planted-{seed}-{number}", directory, Tally())
+                noticed = await _try(law, f"planted-{seed}-{number}", places, Tally())
                 if noticed:
                     print(f"planted defect noticed in case {number + 1}: {law}: {noticed}")
                     break
@@ -403,7 +403,7 @@ async def _show(directory: Path, cases: int, seed: int) -> bool:
     for law in LAWS:
         began, tally, broken = time.monotonic(), Tally(), 0
         for number in range(cases):
-            what = await _try(law, f"{seed}-{number}", directory, tally)
+            what = await _try(law, f"{seed}-{number}", places, tally)
             if what:
                 broken += 1
                 print(f"BROKEN: {law}: {what} (--seed {seed}, case {number})")
@@ -419,11 +419,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m loadtests.change_properties")
     parser.add_argument("--cases", type=int, default=CASES, help="worlds made up for each law")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--postgres", action="store_true", help="on a server, not in a file")
     arguments = parser.parse_args()
     shared = Path("/dev/shm")  # noqa: S108  a disk would only make it slower
     within = shared if shared.is_dir() else None
-    with tempfile.TemporaryDirectory(dir=within) as directory:
-        good = asyncio.run(_show(Path(directory), arguments.cases, arguments.seed))
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(dir=within))
+        synced = running(is_synced=False)
+        server = stack.enter_context(synced) if arguments.postgres else None
+        places = Places(Path(directory), server)
+        good = asyncio.run(_show(places, arguments.cases, arguments.seed))
     sys.exit(0 if good else 1)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import random
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -24,6 +24,7 @@ from gateway.edges.rpc.convert import sheet
 from gateway.formats.coverage_csv import decode_cells, encode_header, encode_line
 from gateway.formats.coverage_file import CoverageReader
 from gateway.policy import published_policy
+from gateway.store.by_steps import StepStore
 from gateway.store.memory import (
     MemoryAccesses,
     MemoryScratch,
@@ -33,6 +34,7 @@ from gateway.store.memory import (
 )
 from gateway.store.sqlite import SqliteStore
 from gateway.store.vault import RehearsedVault
+from gateway.usecases.answer_tokens import AsOf
 from gateway.usecases.apply_uploads import Applier
 from gateway.usecases.confirm_eligibility import LookupLimits, confirm_eligibility
 from gateway.usecases.context import Caller, Context
@@ -41,6 +43,8 @@ from gateway.usecases.door import Door
 from gateway.usecases.register_coverage import register
 from gateway.usecases.rehearsal import Rehearsal
 from gateway.usecases.upload_coverage import Receiver, UploadLimits, UploadReport, upload_key_of
+from loadtests.one_key import tokens_of_one_key
+from loadtests.postgres_place import Server
 from simulators.population import made_up_individual_number
 
 Row = dict[str, str]
@@ -62,6 +66,7 @@ ASKED: Final = ("20240501", "20250201", "20250701", "20251101", "20260201")
 REASONS: Final = ("01", "03", "99")
 MATCHES_MAX: Final = 50
 RULES: Final = Rules()
+TOKENS: Final = tokens_of_one_key(RULES)
 LIMITS: Final = LookupLimits(3_650, 366, MATCHES_MAX, 0)
 UPLOADS: Final = UploadLimits(1_000_000, 100_000, 2_000, 200, 50, 100, 100, 100)
 
@@ -135,10 +140,10 @@ class Place:
             Instant(self.now + STEP_US),
             "EligibilityService/ConfirmEligibility",
         )
-        answer, _ = await confirm_eligibility(
-            query, known, context, self.store, self.door, RULES, LIMITS
+        answered, _ = await confirm_eligibility(
+            query, AsOf(known), context, self.store, self.door, TOKENS, LIMITS
         )
-        return answer
+        return answered.confirmation
 
     async def ask_all(self, queries: Iterable[ByNumber]) -> list[Confirmation]:
         """Ask many questions."""
@@ -159,27 +164,46 @@ def _empty_database(directory: Path) -> bytes:
     return path.read_bytes()
 
 
+_databases: Final = count(1)
+
+
+async def _on(server: Server) -> StepStore:
+    """Make a database of this version's form on a server; all go with the server."""
+    from gateway.store.migrate_postgres import migrate_postgres
+    from gateway.store.postgres import PostgresStore
+
+    number = next(_databases)
+    if number == 1:
+        await migrate_postgres(await server.made("world_0"), sheet)
+    url = await server.made(f"world_{number}", template="world_0")
+    return await PostgresStore.elected(url, sheet, "world")
+
+
 @dataclass(slots=True)
 class Places:
-    """One world told the same on both stores; closes the real one at the end."""
+    """
+    One world told the same on a store and its model; closes the real one at the end.
+
+    Args:
+        server: Where real stores are kept; a file keeps them if None.
+    """
 
     directory: Path
-    _opened: list[SqliteStore]
+    server: Server | None = None
+    _opened: list[StepStore] = field(default_factory=list)
 
-    @classmethod
-    def within(cls, directory: Path) -> Places:
-        """Make worlds in a folder."""
-        return cls(directory, [])
+    async def real(self) -> Place:
+        """A writer on a fresh database."""
+        store = await (self._in_a_file() if self.server is None else _on(self.server))
+        self._opened.append(store)
+        return Place(store)
 
-    def real(self) -> Place:
-        """A writer on a fresh SQLite database."""
+    async def _in_a_file(self) -> StepStore:
         folder = self.directory / f"store-{len(self._opened)}"
         folder.mkdir(exist_ok=True)
         database = folder / "gateway.db"
         database.write_bytes(_empty_database(self.directory))
-        store = SqliteStore(database, sheet)
-        self._opened.append(store)
-        return Place(store)
+        return SqliteStore(database, sheet)
 
     def model(self) -> Place:
         """A writer on the model."""
@@ -189,7 +213,7 @@ class Places:
         """Close and remove what was opened."""
         for number, store in enumerate(self._opened):
             await store.close()
-            shutil.rmtree(self.directory / f"store-{number}")
+            shutil.rmtree(self.directory / f"store-{number}", ignore_errors=True)
         self._opened.clear()
 
 

@@ -49,14 +49,19 @@ def read_request(data: bytes) -> None:
     """The wire's request decoders."""
     from google.protobuf.message import DecodeError
 
+    from gateway.domain.eligibility import Rules
     from gateway.domain.errors import Refusal
     from gateway.domain.period import Instant
+    from gateway.domain.purpose import Role
     from gateway.edges.rpc import convert
+    from gateway.usecases.context import Caller, Context
     from gateway.v1 import coverage_pb2, eligibility_pb2
+    from loadtests.one_key import tokens_of_one_key
 
+    context = Context(Caller(Role.INSTITUTION, "1319999999"), Instant(NOW), "fuzz")
     try:
         request = eligibility_pb2.ConfirmEligibilityRequest.FromString(data)
-        convert.query(request, "1319999999", Instant(NOW))
+        convert.query(request, context, tokens_of_one_key(Rules()))
     except (DecodeError, Refusal):
         pass
     try:

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import asyncpg
+
 from loadtests.places import free_port
 
 USER: Final = "onshi"
@@ -58,6 +60,15 @@ class Server:
     def url(self, database: str = "postgres") -> str:
         """The address of a database."""
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+
+    async def made(self, database: str, template: str = "template1") -> str:
+        """Make a database, empty or like another one, and give its address."""
+        connection = await asyncpg.connect(self.url())
+        try:
+            await connection.execute(f"CREATE DATABASE {database} TEMPLATE {template}")
+        finally:
+            await connection.close()
+        return self.url(database)
 
     def start(self) -> None:
         """

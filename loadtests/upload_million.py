@@ -6,13 +6,16 @@ lines a second against the bare driver with the same rows in the same run (goal 
 memory each process takes at a tenth of the lines and at all of them, which must not grow. First
 the checker is shown a person nobody sent, a bad line that was not told and one told wrongly.
 
-    python -m loadtests.upload_million [--lines 1000000] [--numbered] [--without-bare]
+    python -m loadtests.upload_million [--lines 1000000] [--numbered] [--without-bare] [--postgres]
+
+With `--postgres` the facts are on a server of their own, and the bare driver is COPY and upsert.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import tempfile
 import time
@@ -40,6 +43,8 @@ from loadtests.bulk_place import (
 )
 from loadtests.kill_world import World
 from loadtests.places import channel_to
+from loadtests.postgres_place import Server
+from loadtests.postgres_place import running as postgres
 
 if TYPE_CHECKING:
     from gateway.v1.eligibility_pb2_grpc import EligibilityServiceAsyncStub
@@ -112,10 +117,10 @@ def differences(told: Iterable[bulk_file.Refused], truth: Iterable[bulk_file.Ref
     return len(set(told) ^ set(truth))
 
 
-async def planted(world: World, request_id: str, lines: int) -> bool:
+async def planted(world: World, request_id: str, lines: int, store: str | None) -> bool:
     """Show that the checks can fail."""
     stranger = await unanswered(world, [lines + 1])
-    told = list(kept_refused_lines(world, request_id))
+    told = await kept_refused_lines(world, request_id, store)
     truth = list(bulk_file.refused_lines(lines))
     missing = differences(told[1:], truth)
     wrong = differences([told[0]._replace(reason="TOO_LONG"), *told[1:]], truth)
@@ -124,9 +129,11 @@ async def planted(world: World, request_id: str, lines: int) -> bool:
     return all(found)
 
 
-async def measured(root: Path, lines: int, *, is_numbered: bool, is_shown: bool) -> Measured:
+async def measured(
+    root: Path, lines: int, store: str | None, *, is_numbered: bool, is_shown: bool
+) -> Measured:
     """Upload to a fresh gateway and check everything."""
-    async with running(root) as world:
+    async with running(root, store=store) as world:
         peaks = Peaks(world)
         peaks.forget()
         writer = next(pid for name, pid in world.processes().items() if name.startswith("writer"))
@@ -134,12 +141,13 @@ async def measured(root: Path, lines: int, *, is_numbered: bool, is_shown: bool)
         used = cpu_seconds(writer)
         uploaded = await upload(world, "all", bulk_file.chunks(file))
         used, high = cpu_seconds(writer) - used, peaks.mib()
-        if is_shown and not await planted(world, "all", lines):
+        if is_shown and not await planted(world, "all", lines, store):
             raise RuntimeError("the checker is blind")
         began = time.perf_counter()
         bad = await unanswered(world, bulk_file.good_places(lines))
         asked_s = time.perf_counter() - began
-        wrong = differences(kept_refused_lines(world, "all"), bulk_file.refused_lines(lines))
+        told = await kept_refused_lines(world, "all", store)
+        wrong = differences(told, bulk_file.refused_lines(lines))
     result = Measured(lines, uploaded, used, high, bad, wrong)
     report: cov.UploadReport = uploaded.report
     print(
@@ -164,22 +172,28 @@ def has_grown(small: dict[str, float], large: dict[str, float]) -> list[str]:
     ]
 
 
-async def bare(root: Path) -> Figures:
+async def bare(root: Path, server: Server | None) -> Figures:
     """Let the bare driver write what the gateway wrote."""
     out = root / "bare.json"
-    await finished(
-        ["loadtests.bare_driver", "--source", str(root / "data" / "gateway.db"),
-         "--target", str(root / "bare.db"), "--out", str(out)]
-    )  # fmt: skip
+    if server is None:
+        driver = "loadtests.bare_driver"
+        source, target = str(root / "data" / "gateway.db"), str(root / "bare.db")
+    else:
+        driver = "loadtests.bare_copy"
+        source, target = server.url("large"), await server.made("bare")
+    await finished([driver, "--source", source, "--target", target, "--out", str(out)])
     return msgspec.json.decode(out.read_bytes(), type=Figures)
 
 
-async def show(lines: int, *, is_numbered: bool, is_bare: bool) -> int:
+async def show(lines: int, server: Server | None, *, is_numbered: bool, is_bare: bool) -> int:
     """Run everything; return the exit code."""
+    stores = [None if server is None else await server.made(name) for name in ("small", "large")]
     with tempfile.TemporaryDirectory(prefix="onshi-bulk-") as scratch:
         small, large = (Path(scratch, name) for name in ("small", "large"))
-        tenth = await measured(small, lines // 10, is_numbered=is_numbered, is_shown=True)
-        whole = await measured(large, lines, is_numbered=is_numbered, is_shown=False)
+        tenth = await measured(
+            small, lines // 10, stores[0], is_numbered=is_numbered, is_shown=True
+        )
+        whole = await measured(large, lines, stores[1], is_numbered=is_numbered, is_shown=False)
         grown = has_grown(tenth.peaks, whole.peaks)
         noticed = has_grown({"writer": 100.0}, {"writer": 121.0}) == ["writer"]
         if lines < GROWTH_LINES_MIN:
@@ -187,7 +201,7 @@ async def show(lines: int, *, is_numbered: bool, is_bare: bool) -> int:
         print(f"memory grew in {grown or 'no process'} (planted growth found: {noticed})")
         is_fast = True
         if is_bare:
-            figures = await bare(large)
+            figures = await bare(large, server)
             ratio = whole.per_second / figures.per_second
             is_fast = ratio >= RATIO_GOAL or lines < RATIO_LINES_MIN
             print(
@@ -205,16 +219,18 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--numbered", action="store_true", help="each line tells a My Number")
     parser.add_argument("--without-bare", action="store_true")
+    parser.add_argument("--postgres", action="store_true", help="keep the facts on a server")
     options = parser.parse_args()
-    sys.exit(
-        asyncio.run(
-            show(
-                options.lines,
-                is_numbered=options.numbered,
-                is_bare=not options.without_bare,
-            )
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(postgres()) if options.postgres else None
+        done = show(
+            options.lines,
+            server,
+            is_numbered=options.numbered,
+            is_bare=not options.without_bare,
         )
-    )
+        code = asyncio.run(done)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -83,12 +83,13 @@ class Wallet:
 
 
 def _question(
-    proof: card_pb2.CardProof, on: date | None, *, is_limit_consented: bool
+    proof: card_pb2.CardProof, on: date | None, *, is_limit_consented: bool, token: str
 ) -> card_pb2.ConfirmByCardRequest:
     return card_pb2.ConfirmByCardRequest(
         proof=proof,
         confirmation_date=on and Date(year=on.year, month=on.month, day=on.day),
         is_limit_certificate_consented=is_limit_consented,
+        answer_token=token,
     )
 
 
@@ -104,10 +105,15 @@ class Reader:
         return begun.challenge
 
     async def confirm(
-        self, proof: card_pb2.CardProof, on: date | None = None, *, is_limit_consented: bool = False
+        self,
+        proof: card_pb2.CardProof,
+        on: date | None = None,
+        *,
+        is_limit_consented: bool = False,
+        token: str = "",
     ) -> card_pb2.ConfirmByCardResponse:
         """Send a proof; the gateway's refusals come as `grpc.aio.AioRpcError`."""
-        question = _question(proof, on, is_limit_consented=is_limit_consented)
+        question = _question(proof, on, is_limit_consented=is_limit_consented, token=token)
         return await self._stub.ConfirmByCard(question, timeout=DEADLINE_S)
 
     async def explained(
@@ -119,10 +125,11 @@ class Reader:
         face_score: int = FACE_SCORE,
         on: date | None = None,
         is_limit_consented: bool = False,
+        token: str = "",
     ) -> card_pb2.ExplainByCardResponse:
         """Read a card as `visit` does, and ask how the answer came about."""
         proof = card.prove(await self.challenge(), check, pin=pin, face_score=face_score)
-        question = _question(proof, on, is_limit_consented=is_limit_consented)
+        question = _question(proof, on, is_limit_consented=is_limit_consented, token=token)
         request = card_pb2.ExplainByCardRequest(question=question)
         return await self._stub.ExplainByCard(request, timeout=DEADLINE_S)
 
@@ -135,10 +142,11 @@ class Reader:
         face_score: int = FACE_SCORE,
         on: date | None = None,
         is_limit_consented: bool = False,
+        token: str = "",
     ) -> card_pb2.ConfirmByCardResponse:
         """Read a card from beginning to end."""
         proof = card.prove(await self.challenge(), check, pin=pin, face_score=face_score)
-        return await self.confirm(proof, on, is_limit_consented=is_limit_consented)
+        return await self.confirm(proof, on, is_limit_consented=is_limit_consented, token=token)
 
 
 class PortalVisitor:
@@ -160,6 +168,11 @@ class PortalVisitor:
             proof=await self._proof(card, pin), page_size=looks_max
         )
         return (await self._stub.ListOwnAccesses(request, timeout=DEADLINE_S)).accesses
+
+    async def history(self, card: SimulatedCard, pin: str) -> person_pb2.GetOwnHistoryResponse:
+        """See what was ever learned of one's own covers."""
+        request = person_pb2.GetOwnHistoryRequest(proof=await self._proof(card, pin))
+        return await self._stub.GetOwnHistory(request, timeout=DEADLINE_S)
 
     async def _proof(self, card: SimulatedCard, pin: str) -> card_pb2.CardProof:
         begun = await self._stub.BeginSession(person_pb2.BeginSessionRequest(), timeout=DEADLINE_S)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import grpc
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.error_details_pb2 import ErrorInfo, LocalizedMessage
 from google.type.date_pb2 import Date
 from grpc_status import rpc_status
@@ -17,7 +19,7 @@ from gateway.app.channel import secure_channel
 from gateway.app.sandbox import read_description
 from gateway.config import Tls
 from gateway.domain.errors import InvalidInput
-from gateway.domain.period import parse_day
+from gateway.domain.period import TOKYO, Instant, instant_of, parse_day
 from gateway.v1.eligibility_pb2 import ConfirmEligibilityRequest, ConfirmEligibilityResponse
 from gateway.v1.eligibility_pb2_grpc import EligibilityServiceStub
 from gateway.v1.types_pb2 import InsuredId
@@ -27,7 +29,11 @@ DEADLINE_S: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the command line was given; `on` empty is today."""
+    """
+    What the command line was given; `on` empty is today or, with a token, the token's day.
+
+    `known` asks what would have been answered then; `token` asks again for an answer.
+    """
 
     insurer_number: str
     symbol: str
@@ -36,6 +42,8 @@ class Question:
     birth_date: str
     on: str
     is_limit_consented: bool
+    known: Instant | None = None
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +136,24 @@ def request_of(question: Question) -> ConfirmEligibilityRequest:
         birth_date=_day(question.birth_date, "birth_date"),
         confirmation_date=_day(question.on, "on") if question.on else None,
         is_limit_certificate_consented=question.is_limit_consented,
+        known_time=None if question.known is None else _timestamp(question.known),
+        answer_token=question.token,
     )
+
+
+def known_at(text: str) -> Instant:
+    """
+    Read a moment of the command line, in Japan unless it names a zone.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    moment = datetime.fromisoformat(text)
+    return instant_of(moment if moment.tzinfo is not None else moment.replace(tzinfo=TOKYO))
+
+
+def _timestamp(at: Instant) -> Timestamp:
+    return Timestamp(seconds=at // 1_000_000, nanos=at % 1_000_000 * 1000)
 
 
 def _day(text: str, field: str) -> Date:

@@ -14,11 +14,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from gateway.app.clock import new_key
 from gateway.app.layout import DataDir
 from gateway.config import Settings
 from gateway.edges.rpc.convert import sheet
 from gateway.store import spool_keys, sqlite_vault
-from gateway.store.by_steps import StepChanges, StepFilings, StepReader, StepStore
+from gateway.store.by_steps import StepReader, StepStore
+from gateway.store.by_steps_beside import StepChanges, StepFilings
 from gateway.store.keyring import Secret, in_use
 from gateway.store.records import StoreTooNew, StoreTooOld
 from gateway.store.spool import FileSpool
@@ -73,8 +75,13 @@ class Engine(ABC):
         """Open what a read worker needs."""
 
     @abstractmethod
-    async def store(self) -> StepStore:
-        """Open what the one writer needs."""
+    async def store(self, on_waiting: Callable[[], None]) -> StepStore:
+        """
+        Open what the one writer needs.
+
+        Args:
+            on_waiting: Called once if another gateway writes; then this waits for its place.
+        """
 
     @abstractmethod
     async def filings(self) -> StepFilings:
@@ -160,8 +167,8 @@ class EmbeddedEngine(Engine):
         """See `Engine`."""
         return SqliteReader(self._database, sheet)
 
-    async def store(self) -> StepStore:
-        """See `Engine`."""
+    async def store(self, on_waiting: Callable[[], None]) -> StepStore:  # noqa: ARG002
+        """See `Engine`; the lock of the data directory keeps others away."""
         return SqliteStore(self._database, sheet)
 
     async def filings(self) -> StepFilings:
@@ -223,11 +230,11 @@ class ServerEngine(Engine):
 
         return await PostgresReader.opened(self._url, sheet)
 
-    async def store(self) -> StepStore:
+    async def store(self, on_waiting: Callable[[], None]) -> StepStore:
         """See `Engine`."""
         from gateway.store.postgres import PostgresStore
 
-        return await PostgresStore.opened(self._url, sheet)
+        return await PostgresStore.elected(self._url, sheet, new_key().hex(), on_waiting)
 
     async def filings(self) -> StepFilings:
         """See `Engine`."""

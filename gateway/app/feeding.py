@@ -15,7 +15,8 @@ from gateway.domain.period import Instant
 from gateway.domain.purpose import Role
 from gateway.edges.rpc.feed import FeedService
 from gateway.edges.rpc.server import Method
-from gateway.store.by_steps import StepChanges, StepStore
+from gateway.store.by_steps import StepStore
+from gateway.store.by_steps_beside import StepChanges
 from gateway.store.news import NewsBook, NewsRules
 from gateway.store.port import Batch
 from gateway.store.port_feed import Stream

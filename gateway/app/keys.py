@@ -38,6 +38,8 @@ class KeyStatus:
     """Rows of the vault, or uploads of the spool, that older keys wrote."""
     is_in_use: bool
     """Whether a writer said that it writes with the current key, or none can be running."""
+    is_older_kept: bool = False
+    """Whether older keys are never retired, because what they made is good for ever."""
 
     @property
     def can_retire(self) -> bool:
@@ -64,6 +66,8 @@ def rotate_keys(directory: Path) -> list[KeyStatus]:
     engine = _engine(directory)
     for path in _files(data).values():
         rotate(path)
+    if data.token_keys.exists():
+        rotate(data.token_keys)
     with _writer_held_off(data) as is_alone:
         return asyncio.run(_statuses(data, engine, is_alone=is_alone))
 
@@ -84,7 +88,9 @@ def key_status(directory: Path) -> list[KeyStatus]:
 
 def retire_keys(directory: Path) -> tuple[list[KeyStatus], bool]:
     """
-    Drop older keys from the key files, unless something still needs one; whether they are gone.
+    Drop older keys of vault and spool, unless something still needs one; whether they are gone.
+
+    Those of tokens stay: a token is good for ever.
 
     Raises:
         FileNotFoundError: No gateway ever ran here.
@@ -103,8 +109,9 @@ async def _retired(
     if not all(status.can_retire for status in statuses):
         return statuses, False
     # First there, so that no writer misses a key it is still told it needs.
-    await engine.forget_keys({status.name: status.older for status in statuses})
-    for status in statuses:
+    retiring = [status for status in statuses if not status.is_older_kept]
+    await engine.forget_keys({status.name: status.older for status in retiring})
+    for status in retiring:
         retire(_files(data)[status.name], status.current)
     return await _statuses(data, engine, is_alone=is_alone), True
 
@@ -117,7 +124,7 @@ async def _statuses(data: DataDir, engine: Engine, *, is_alone: bool) -> list[Ke
     # What is in use comes first: a writer that uses the current key leaves no more old rows.
     used = await engine.keys_in_use(data, current)
     left = await engine.written_with_others(data, current)
-    return [
+    statuses = [
         KeyStatus(
             name,
             secrets[0].key_id,
@@ -127,6 +134,13 @@ async def _statuses(data: DataDir, engine: Engine, *, is_alone: bool) -> list[Ke
         )
         for name, secrets in rings.items()
     ]
+    if data.token_keys.exists():
+        newest, *older = load_keyring(data.token_keys, may_make=False).secrets
+        kept = tuple(secret.key_id for secret in older)
+        statuses.append(
+            KeyStatus("token", newest.key_id, kept, 0, is_in_use=True, is_older_kept=True)
+        )
+    return statuses
 
 
 def _files(data: DataDir) -> dict[str, Path]:

@@ -10,7 +10,8 @@ from gateway.config import Settings
 from gateway.domain.lag import LagRules
 from gateway.edges.rpc.lag import LagService
 from gateway.edges.rpc.server import Method
-from gateway.store.by_steps import StepFilings, StepStore
+from gateway.store.by_steps import StepStore
+from gateway.store.by_steps_beside import StepFilings
 from gateway.usecases.door import Door
 from gateway.usecases.lag_report import LagLimits, LagReporter
 

@@ -28,7 +28,7 @@ class DataDir:
 
     @property
     def keys(self) -> Path:
-        """Keys of vault and spool, for their owner's eyes only."""
+        """Keys of vault, spool and tokens, for their owner's eyes only."""
         return self.root / "keys"
 
     @property
@@ -40,6 +40,16 @@ class DataDir:
     def spool_keys(self) -> Path:
         """The spool's key file."""
         return self.keys / "spool.json"
+
+    @property
+    def token_keys(self) -> Path:
+        """The key file of answers' tokens."""
+        return self.keys / "token.json"
+
+    @property
+    def rules(self) -> Path:
+        """The rules ever in force here, by the tags that tokens carry."""
+        return self.root / "rules.json"
 
     @property
     def keys_in_use(self) -> Path:

@@ -120,10 +120,6 @@ async def running_sandbox(
     Run a sandbox until the block ends; test persons are registered when it begins.
 
     Args:
-        root: Where it lives; made if absent.
-
-        port: Where the gateway listens; 0 takes a free one.
-
         people: How many people besides the test persons to register.
 
         seed: The same seed gives the same people.

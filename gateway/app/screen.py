@@ -79,6 +79,10 @@ def print_answer(outcome: Outcome) -> None:
     )
     console.print(f"decided by: {versions or 'nothing on record'}")
     console.print(f"access record: {answer.access_record_id}")
+    if answer.answer_token:
+        console.print(
+            f"token: {answer.answer_token}  (同じ照会の再現 / asks for it again: --token)"
+        )
 
 
 def print_visit(visit: Visit) -> None:
@@ -194,7 +198,7 @@ def print_keys(statuses: Sequence[KeyStatus]) -> None:
         older = ", ".join(status.older) or "none"
         console.print(
             f"{status.name}: current key {status.current}, older {older}, "
-            f"{status.left} still of older keys"
+            + ("which stay" if status.is_older_kept else f"{status.left} still of older keys")
             + ("" if status.is_in_use else ", the writer has not taken the current key yet")
         )
 

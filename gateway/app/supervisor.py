@@ -23,6 +23,7 @@ from gateway.app.layout import DataDir
 from gateway.app.processes import Child, StartFailedError
 from gateway.config import Settings
 from gateway.domain.errors import Unavailable
+from gateway.store.keyring import load_keyring
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ async def running(settings: Settings, config: Path) -> AsyncIterator[Gateway]:
             await engine_of(settings).migrate()
         except (NotMigratedError, Unavailable) as error:
             raise StartFailedError(str(error)) from None
+        load_keyring(data.token_keys, may_make=True)
         gateway = Gateway(
             settings.host,
             port,

@@ -37,7 +37,7 @@ UNIQUE_BYTES: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How to visit; an empty `pin` is the one in the person's letter."""
+    """How to visit; no `pin` is the letter's one, a `token` asks for its answer again."""
 
     person: str
     check: HolderCheck
@@ -45,6 +45,7 @@ class Wish:
     face_score: int = FACE_SCORE
     on: date | None = None
     is_limit_consented: bool = False
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ async def _at_reader(
                 face_score=wish.face_score,
                 on=wish.on,
                 is_limit_consented=wish.is_limit_consented,
+                token=wish.token,
             )
     except PinFormError:
         return _pin_form()

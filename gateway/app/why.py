@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ from gateway.app.screen import TABLE_WIDTH_MIN, VALIDITY_NAMES, day_text
 from gateway.app.visits import Wish, explained_visit
 from gateway.config import Tls
 from gateway.domain.errors import InvalidInput
-from gateway.domain.period import TOKYO, Instant, instant_of, tokyo_time
+from gateway.domain.period import Instant, tokyo_time
 from gateway.v1 import eligibility_pb2 as pb
 from gateway.v1.eligibility_pb2_grpc import EligibilityServiceStub
 
@@ -64,17 +63,6 @@ class Told:
         return {**spelled, "validity": int(self.explained.validity)}
 
 
-def known_at(text: str) -> Instant:
-    """
-    Read a moment of the command line, in Japan unless it names a zone.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    moment = datetime.fromisoformat(text)
-    return instant_of(moment if moment.tzinfo is not None else moment.replace(tzinfo=TOKYO))
-
-
 async def ask_why_by_card(root: Path, wish: Wish) -> Told:
     """Read a person's card at the sandbox's clinic, and ask how the answer comes about."""
     visited = await explained_visit(root, wish)
@@ -83,7 +71,7 @@ async def ask_why_by_card(root: Path, wish: Wish) -> Told:
     return Told(visited.explained)
 
 
-async def ask_why(root: Path, question: Question, known: Instant | None) -> Told:
+async def ask_why(root: Path, question: Question) -> Told:
     """Ask the sandbox in `root` with its institution's certificate."""
     description = described(root)
     if description is None:
@@ -92,8 +80,6 @@ async def ask_why(root: Path, question: Question, known: Instant | None) -> Told
     tls = Tls(Path(party["certificate"]), Path(party["key"]), Path(party["ca"]))
     try:
         asked = question_of(question)
-        if known is not None:
-            asked.known_time.CopyFrom(_timestamp(known))
         async with secure_channel(description["address"], tls) as channel:
             stub = EligibilityServiceStub(channel)
             request = pb.ExplainEligibilityRequest(question=asked)
@@ -180,7 +166,3 @@ def _link_rows(links: Iterable[pb.LearnedLink], language: str) -> list[tuple[Ins
 
 def _instant(at: Timestamp) -> Instant:
     return Instant(at.seconds * 1_000_000 + at.nanos // 1000)
-
-
-def _timestamp(at: Instant) -> Timestamp:
-    return Timestamp(seconds=at // 1_000_000, nanos=at % 1_000_000 * 1000)

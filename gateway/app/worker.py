@@ -19,15 +19,14 @@ from gateway.app.build import (
     clock_of,
     lookup_limits_of,
     new_life,
-    rules_of,
 )
 from gateway.app.child import run, say_ready
 from gateway.app.clock import new_key
 from gateway.app.engine import engine_of
 from gateway.app.late_claims import LateClaims
 from gateway.app.layout import WRITER_SOCKET, DataDir
+from gateway.app.tokens import FileTokenKeys, tokens_of
 from gateway.config import Settings, load_settings
-from gateway.domain.eligibility import Rules
 from gateway.edges.rpc.card import CardReaderService
 from gateway.edges.rpc.eligibility import EligibilityService
 from gateway.edges.rpc.explanation import CardExplanationService, ExplanationService
@@ -38,6 +37,7 @@ from gateway.observe import configure
 from gateway.policy import published_policy
 from gateway.store.access_log import AccessLog
 from gateway.store.by_steps import StepReader
+from gateway.usecases.answer_tokens import Tokens
 from gateway.usecases.door import Door
 from gateway.usecases.explain_eligibility import ExplainLimits
 
@@ -81,16 +81,17 @@ class Worker:
             policy.version,
         )
         door = Door(policy, self._accesses)
-        rules, lookup_limits = rules_of(settings), lookup_limits_of(settings)
-        self.eligibility = EligibilityService(self._store, door, rules, lookup_limits)
+        self._token_keys = FileTokenKeys(data.token_keys)
+        tokens, lookup_limits = tokens_of(settings, self._token_keys), lookup_limits_of(settings)
+        self.eligibility = EligibilityService(self._store, door, tokens, lookup_limits)
         self._watched = WatchedAuthorities(settings)
         self._feed = Forwarded(self._writer, FEED)
         methods = [*self.eligibility.methods(), *_for_insurers(self._writer)]
         methods += self._feed.methods()
         explain_limits = ExplainLimits(lookup_limits, limits.explained_versions_max)
-        methods += ExplanationService(self._store, door, rules, explain_limits).methods()
+        methods += ExplanationService(self._store, door, tokens, explain_limits).methods()
         methods += LateClaims(settings, self._store, door).methods()
-        methods += self._of_cards(door, rules, explain_limits)
+        methods += self._of_cards(door, tokens, explain_limits)
         if self._watched.authorities is not None and settings.resident_register is not None:
             methods += Forwarded(self._portal, PERSON).methods()
         self.server = build_server(
@@ -103,14 +104,14 @@ class Worker:
             ),
         )
 
-    def _of_cards(self, door: Door, rules: Rules, limits: ExplainLimits) -> list[Method]:
+    def _of_cards(self, door: Door, tokens: Tokens, limits: ExplainLimits) -> list[Method]:
         """The methods of visits, which use up the same challenges; none without authorities."""
         authorities = self._watched.authorities
         if authorities is None:
             return []
         cards = cards_of(self._settings, authorities)
-        visits = CardReaderService(self._store, door, cards, rules, limits.lookup)
-        whys = CardExplanationService(self._store, door, cards, rules, limits)
+        visits = CardReaderService(self._store, door, cards, tokens, limits.lookup)
+        whys = CardExplanationService(self._store, door, cards, tokens.rules, limits)
         return [*visits.methods(), *whys.methods()]
 
     async def serve(self, port: int, stop: asyncio.Event) -> None:
@@ -128,6 +129,7 @@ class Worker:
         while not (stop.is_set() or self._accesses.has_failed):
             self._credentials.refresh()
             self._watched.refresh()
+            self._token_keys.refresh()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), REFRESH_S)
         self._feed.end()

@@ -29,17 +29,19 @@ from gateway.app.build import (
 from gateway.app.channel import secure_channel
 from gateway.app.child import run, say_ready
 from gateway.app.clock import new_key
-from gateway.app.engine import engine_of
+from gateway.app.engine import Engine, engine_of
 from gateway.app.feeding import Feed
 from gateway.app.key_renewal import KeyRenewal
 from gateway.app.lag import Lag
 from gateway.app.layout import WRITER_SOCKET, DataDir
+from gateway.app.tokens import note_rules
 from gateway.app.trailing import LiveTrail
 from gateway.config import Limits, Settings, load_settings
 from gateway.domain.residents import ResidentRules
 from gateway.edges.residents import GrpcResidentRegister
 from gateway.edges.rpc.coverage import CoverageService
 from gateway.edges.rpc.coverage_changes import ChangeMethods
+from gateway.edges.rpc.history import HistoryMethods
 from gateway.edges.rpc.identity import forwarded_identity
 from gateway.edges.rpc.inquiry import InquiryService
 from gateway.edges.rpc.oversight import OversightMethods
@@ -56,7 +58,7 @@ from gateway.store.trail import Trail
 from gateway.store.vault import RehearsedVault, StepVault
 from gateway.usecases.apply_uploads import Applier
 from gateway.usecases.check_numbers import NumberChecker
-from gateway.usecases.context import Clock
+from gateway.usecases.context import Clock, first_of
 from gateway.usecases.desk import Desk
 from gateway.usecases.door import Door
 from gateway.usecases.inquiries import InquiryDesk
@@ -82,16 +84,16 @@ class Closing(Protocol):
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until told to stop; ends between two slices of a file."""
-    data = DataDir(settings.data_dir)
-    limits = settings.limits
+    data, limits = DataDir(settings.data_dir), settings.limits
     clock = clock_of(settings)
     await _be_alone(data.root / "writer.lock")
-    accesses = _access_log(data, limits)
+    note_rules(settings)
     engine = engine_of(settings)
-    await engine.require_keys(data)
-    store = await engine.store()
-    vault = await engine.vault(data)
-    spool = await engine.spool(data, limits.sort_bytes_max)
+    store = await _store(engine, data, stop)
+    if store is None:
+        return
+    accesses = _access_log(data, limits)
+    vault, spool = await engine.vault(data), await engine.spool(data, limits.sort_bytes_max)
     numbers_told = None if settings.resident_register is None else asyncio.Event()
     desk = _desk(settings, store, vault, clock, numbers_told)
     door = Door(published_policy(), accesses)
@@ -108,10 +110,12 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         *feed.methods(),
         *InquiryService(InquiryDesk(store, desk, door)).methods(),
         *OversightMethods(NumberOversight(store, desk, door, trail)).methods(),
+        *HistoryMethods(store, door, limits.history_versions_max).methods(),
     ]
     renewal = KeyRenewal(vault, spool, desk, data.keys_in_use, engine.kept_in)
     jobs = [
         asyncio.create_task(_watch(accesses, watched, stop)),
+        asyncio.create_task(first_of(store.deposed, stop)),
         asyncio.create_task(files.run(stop)),
         asyncio.create_task(trail.run(stop)),
         asyncio.create_task(feed.run()),
@@ -128,6 +132,19 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await _until_stopped(_server(tuple(methods), accesses, clock, limits), jobs, stop, limits)
     for part in closing:
         await part.close()
+
+
+async def _store(engine: Engine, data: DataDir, stop: asyncio.Event) -> StepStore | None:
+    """Open the store once this is the writer; None if told to stop before."""
+    await engine.require_keys(data)
+    opening = asyncio.create_task(engine.store(on_waiting=say_ready))
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([opening, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not opening.done():
+        opening.cancel()
+        return None
+    return opening.result()
 
 
 async def _until_stopped(
@@ -215,7 +232,8 @@ class NumberRoad:
         if watched.authorities is None:
             return ()
         cards = cards_of(self._settings, watched.authorities)
-        return PersonService(self._portal(cards=cards)).methods()
+        versions_max = self._settings.limits.history_versions_max
+        return PersonService(self._portal(cards=cards), versions_max).methods()
 
 
 async def _link_unchecked(store: StepStore, vault: StepVault, desk: Desk, clock: Clock) -> None:

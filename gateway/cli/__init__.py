@@ -8,7 +8,16 @@ from __future__ import annotations
 
 import typer
 
-from gateway.cli import asking, insuring, operating, people, running, uploading, watching
+from gateway.cli import (
+    asking,
+    backing_up,
+    insuring,
+    operating,
+    people,
+    running,
+    uploading,
+    watching,
+)
 
 app = typer.Typer(
     name="onshi",
@@ -18,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for part in (running, asking, people, uploading, insuring, watching, operating):
+for part in (running, asking, people, uploading, insuring, watching, operating, backing_up):
     app.add_typer(part.app)
 
 

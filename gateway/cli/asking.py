@@ -8,15 +8,32 @@ import asyncio
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli.base import DirOption, Language, day, fail, print_json
 
+if TYPE_CHECKING:
+    from gateway.domain.period import Instant
+
 app = typer.Typer()
 portal = typer.Typer(help="What a person does on the portal.", no_args_is_help=True)
 app.add_typer(portal, name="portal")
+
+
+KnownAtOption = Annotated[
+    str, typer.Option(help="As known at this moment, 2026-04-20T12:00; now if not given.")
+]
+TokenOption = Annotated[
+    str,
+    typer.Option(
+        help="Ask again for the answer that showed this token: the same question as then."
+    ),
+]
+ConsentOption = Annotated[
+    bool, typer.Option("--consent", help="The person consents to show the limit certificate.")
+]
 
 
 class ReaderMode(StrEnum):
@@ -35,17 +52,20 @@ def confirm(
     symbol: Annotated[str, typer.Option(help="Symbol (記号).")] = "",
     branch: Annotated[str, typer.Option(help="Branch (枝番).")] = "",
     on: Annotated[str, typer.Option(help="Day to confirm; today if not given.")] = "",
-    consent: Annotated[
-        bool, typer.Option("--consent", help="The person consents to show the limit certificate.")
-    ] = False,
+    consent: ConsentOption = False,
+    known_at: KnownAtOption = "",
+    token: TokenOption = "",
     directory: DirOption = Path(".sandbox"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Ask as a clinic would, and show the answer and why."""
+    """Ask as a clinic would, and show the answer and why; or ask again for an earlier answer."""
     from gateway.app.ask import Question, ask_sandbox
     from gateway.app.screen import print_answer
 
-    question = Question(insurer, symbol, number, branch, birth_date, on, consent)
+    if known_at and token:
+        fail("say --known-at or --token: a token names its moment itself")
+    cells = (insurer, symbol, number, branch, birth_date, on)
+    question = Question(*cells, consent, _moment(known_at), token)
     outcome = asyncio.run(ask_sandbox(directory, question))
     if as_json:
         print_json(outcome.as_dict())
@@ -66,9 +86,9 @@ def why(
         typer.Option(help="By card instead: whose card is read, see onshi people; or p1, p2 ..."),
     ] = "",
     on: Annotated[str, typer.Option(help="Day to confirm; today if not given.")] = "",
-    known_at: Annotated[
-        str, typer.Option(help="As known at this moment, 2026-04-20T12:00; now if not given.")
-    ] = "",
+    consent: ConsentOption = False,
+    known_at: KnownAtOption = "",
+    token: TokenOption = "",
     directory: DirOption = Path(".sandbox"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     language: Annotated[Language, typer.Option(help="Of what it says.")] = Language.EN,
@@ -78,23 +98,20 @@ def why(
     from gateway.app.screen import print_answer
     from gateway.app.visits import CHECKS, Wish
     from gateway.app.why import ask_why, ask_why_by_card, print_why
-    from gateway.app.why import known_at as moment
 
     if bool(person) == bool(insurer and number and birth_date):
         fail("say --person, or --insurer, --number and --birth-date")
-    if person and known_at:
-        fail("--known-at goes with a number; by card what is known now is explained")
-
-    try:
-        known = moment(known_at) if known_at else None
-    except ValueError:
-        fail(f"{known_at}: not a moment such as 2026-04-20T12:00")
+    if person and (known_at or token):
+        fail("--known-at and --token go with a number; by card what is known now is explained")
+    if known_at and token:
+        fail("say --known-at or --token: a token names its moment itself")
     if person:
         wish = Wish(person, CHECKS["face"], on=day(on))
         told = asyncio.run(ask_why_by_card(directory, wish))
     else:
         cells = (insurer, symbol, number, branch, birth_date, on)
-        told = asyncio.run(ask_why(directory, Question(*cells, is_limit_consented=False), known))
+        question = Question(*cells, consent, _moment(known_at), token)
+        told = asyncio.run(ask_why(directory, question))
     if as_json:
         print_json(told.as_dict())
     elif told.explained is not None:
@@ -102,6 +119,16 @@ def why(
     elif told.refusal is not None:
         print_answer(told.refusal)
     raise typer.Exit(0 if told.explained is not None else 1)
+
+
+def _moment(text: str) -> Instant | None:
+    """Read a moment of the command line; empty is now."""
+    from gateway.app.ask import known_at
+
+    try:
+        return known_at(text) if text else None
+    except ValueError:
+        fail(f"{text}: not a moment such as 2026-04-20T12:00")
 
 
 @app.command()
@@ -114,6 +141,7 @@ def visit(
     consent: Annotated[
         bool, typer.Option("--consent", help="The person consents to show certificates.")
     ] = False,
+    token: TokenOption = "",
     directory: DirOption = Path(".sandbox"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -122,7 +150,7 @@ def visit(
     from gateway.app.visits import CHECKS, Wish, touch_again
     from gateway.app.visits import visit as run
 
-    wish = Wish(person, CHECKS[reader.value], pin, face_score, day(on), consent)
+    wish = Wish(person, CHECKS[reader.value], pin, face_score, day(on), consent, token)
     gave = asyncio.run(run(directory, wish))
     if as_json:
         print_json(gave.outcome.as_dict())

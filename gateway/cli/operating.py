@@ -20,7 +20,7 @@ certs = typer.Typer(help="Certificates of the simulation.", no_args_is_help=True
 app.add_typer(certs, name="certs")
 trail = typer.Typer(help="Who looked at whom.", no_args_is_help=True)
 app.add_typer(trail, name="trail")
-keys = typer.Typer(help="Keys of vault and spool.", no_args_is_help=True)
+keys = typer.Typer(help="Keys of vault, spool and answers' tokens.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 register = typer.Typer(help="The simulated resident register.", no_args_is_help=True)
 app.add_typer(register, name="register")

@@ -153,7 +153,7 @@ def explain(facts: Facts, query: Query, rules: Rules) -> ExplainedAnswer:
         return ExplainedAnswer(answer, (), (), (), is_cut=False)
     people = _people_meant(facts, query)
     links = [link for link in facts.links if link.person_key in people]
-    versions = [version for version in facts.versions if _is_of(version, links)]
+    versions = [version for version in facts.versions if is_of(version, links)]
     kinds = _kinds(facts.versions)
     return ExplainedAnswer(
         answer,
@@ -228,9 +228,9 @@ def _is_asked_for(cover: Coverage, query: ByNumber) -> bool:
     )
 
 
-def _is_of(version: VersionFact, links: Sequence[LinkFact]) -> bool:
+def is_of(version: VersionFact, links: Sequence[LinkFact]) -> bool:
     """
-    Whether a version was learned or believed while its enrollee was linked so.
+    Whether a version was learned or believed while its enrollee was linked by one of these links.
 
     A version that the same file replaced was never believed, but it was learned.
     """

@@ -14,6 +14,7 @@ from gateway.domain.reasons_of_claims import CLAIM_REASONS
 from gateway.domain.reasons_of_feed import FEED_REASONS
 from gateway.domain.reasons_of_inquiries import INQUIRY_REASONS
 from gateway.domain.reasons_of_lag import LAG_REASONS
+from gateway.domain.reasons_of_tokens import TOKEN_REASONS
 
 __all__ = ["REASONS", "Advice"]
 
@@ -324,4 +325,5 @@ REASONS: Final[dict[str, Advice]] = {
     **LAG_REASONS,
     **FEED_REASONS,
     **INQUIRY_REASONS,
+    **TOKEN_REASONS,
 }

@@ -7,6 +7,7 @@ engine by itself.
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from datetime import date
@@ -16,17 +17,16 @@ from gateway.domain.card import CardKey
 from gateway.domain.collection import CollectionState
 from gateway.domain.compact import CompactHistory, Render, compact
 from gateway.domain.coverage import History
+from gateway.domain.errors import TooMuch
 from gateway.domain.explanation import Facts
-from gateway.domain.feed import ChangeEvent
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
 from gateway.domain.inquiry import Inquiry, InquiryId
-from gateway.domain.lag import Case, LagRules
-from gateway.domain.period import Instant, day_start, days_after
+from gateway.domain.lag import LagRules
+from gateway.domain.period import Instant
 from gateway.store import (
     sql,
     sql_feed,
     sql_insurers,
-    sql_lag,
     sql_numbers,
     sql_uploads,
     steps_reads,
@@ -42,24 +42,40 @@ from gateway.store.port import (
     Upload,
     UploadKey,
 )
-from gateway.store.port_feed import Ends
+from gateway.store.port_answers import HolderKnown, LastKnown
 from gateway.store.port_insurers import CollectionPlace, OverlapRow
-from gateway.store.port_lag import CasesWanted
 from gateway.store.port_numbers import LinkSpan
+from gateway.store.records import decode_compact
 from gateway.store.steps import Fetch, FetchEach, Result, Row, Steps
 from gateway.store.steps_batch import Passed, written
-from gateway.store.steps_reads import Concerned
 
 ENROLLEES_A_PERSON_MAX: Final = 4
 """Enrollees of one person under one key and birth date, on average over the people found."""
 
 
-def people_among(found: list[CompactHistory]) -> list[CompactHistory]:
-    """Give each person once, in order of their keys; they come once for each of their enrollees."""
-    if len(found) <= 1:
-        return found
-    people = {history.person_key: history for history in found}
-    return [people[person_key] for person_key in sorted(people)]
+def last_known(rows: Sequence[Row], people_max: int) -> LastKnown:
+    """
+    Give the people of rows of `MATCHING_LAST`, each once and in order of their keys.
+
+    Raises:
+        TooMuch: `TOO_MANY_MATCHES` for more than `people_max`, or rows that were cut off.
+    """
+    at = rows[0][0]
+    found = [decode_compact(body) for _, body in rows if body is not None]
+    if len(found) > 1:
+        people = {history.person_key: history for history in found}
+        found = [people[person_key] for person_key in sorted(people)]
+        if len(found) > people_max or len(rows) > people_max * ENROLLEES_A_PERSON_MAX:
+            raise TooMuch("TOO_MANY_MATCHES")
+    return LastKnown(found, at)
+
+
+def holder_known(row: Row) -> HolderKnown:
+    """Give the holder of a row of `BY_CARD_LAST`."""
+    at, person_key, body = row
+    if person_key is None:
+        return HolderKnown(None, at)
+    return HolderKnown(CardHolder(person_key, None if body is None else decode_compact(body)), at)
 
 
 class Reads(ABC):
@@ -83,14 +99,12 @@ class StepReader(Reads):
         """Close the connections."""
 
     @abstractmethod
-    async def matching(
-        self, key: LookupKey, birth_date: date, people_max: int
-    ) -> Sequence[CompactHistory]:
-        """See `Reading`."""
+    async def matching_last(self, key: LookupKey, birth_date: date, people_max: int) -> LastKnown:
+        """See `Answering`."""
 
     @abstractmethod
-    async def by_card(self, card_key: CardKey) -> CardHolder | None:
-        """See `Reading`."""
+    async def by_card_last(self, card_key: CardKey) -> HolderKnown:
+        """See `Answering`."""
 
     @abstractmethod
     async def cards_of(self, person_key: PersonKey, cards_max: int) -> Sequence[CardKey]:
@@ -106,6 +120,25 @@ class StepReader(Reads):
         """See `Reading`; gives only those whose covers matched then."""
         steps = steps_reads.matching_known_at(key, birth_date, known, people_max)
         return [compact(history, self._render) for history in await self._read(steps)]
+
+    async def matching(
+        self, key: LookupKey, birth_date: date, people_max: int
+    ) -> Sequence[CompactHistory]:
+        """See `Reading`."""
+        return (await self.matching_last(key, birth_date, people_max)).people
+
+    async def by_card(self, card_key: CardKey) -> CardHolder | None:
+        """See `Reading`."""
+        return (await self.by_card_last(card_key)).holder
+
+    async def person_known_at(self, person_key: PersonKey, known: Instant) -> CompactHistory:
+        """See `Answering`."""
+        (found,) = await self._read(steps_reads.histories_known_at((person_key,), known))
+        return compact(found, self._render)
+
+    async def disposed_before(self) -> Instant:
+        """See `Disposing`: 0, because no disposal exists yet."""
+        return Instant(0)
 
     async def facts_of(
         self,
@@ -238,71 +271,11 @@ class StepLists(Reads):
         return [sql_insurers.inquiry_of(row) for row in rows]
 
 
-class StepFilings(Reads):
-    """`Filings` of a database another process may be writing."""
-
-    @abstractmethod
-    async def close(self) -> None:
-        """Close what is open."""
-
-    async def open_cases(self) -> tuple[int, int]:
-        """How many cases wait for their link, and to be seen by card; looks at every case."""
-        ((unlinked, unseen),) = await self._rows(sql_lag.OPEN_CASES)
-        return unlinked, unseen
-
-    async def cases(
-        self, wanted: CasesWanted, after: Case | None, cases_max: int
-    ) -> Sequence[Case]:
-        """See `Filings`."""
-        place = (
-            (day_start(wanted.first_day), b"", 0, 0)
-            if after is None
-            else (after.registered_time, after.enrollee_key, after.cover_no, after.kind.value)
-        )
-        kind = 0 if wanted.kind is None else wanted.kind.value
-        rows = await self._rows(
-            sql_lag.CASES,
-            wanted.insurer_number.zero_padded,
-            day_start(days_after(wanted.last_day, 1)),
-            *place,
-            wanted.employer_code,
-            wanted.employer_code,
-            kind,
-            kind,
-            cases_max,
-        )
-        return [sql_lag.case_of(row) for row in rows]
-
-
-class StepChanges(Reads):
-    """Insurers' streams from a database another process may be writing."""
-
-    @abstractmethod
-    async def close(self) -> None:
-        """Close what is open."""
-
-    async def newest(self) -> Instant:
-        """When the newest change was recorded; 0 if there is none."""
-        ((newest,),) = await self._rows(sql_feed.NEWEST_CHANGE)
-        return Instant(newest)
-
-    async def concerned(self, after: Instant, until: Instant, changes_max: int) -> Concerned:
-        """Tell whom changes concern that were recorded after an instant; about so many changes."""
-        return await self._read(steps_reads.concerned(after, until, changes_max))
-
-    async def ends(self, code: str, sequence: int) -> Ends:
-        """See `Stream`."""
-        return Ends(*(await self._rows(sql_feed.CHANGE_ENDS, code, sequence))[0])
-
-    async def after(self, code: str, sequence: int, events_max: int) -> Sequence[ChangeEvent]:
-        """See `Stream`."""
-        rows = await self._rows(sql_feed.CHANGES_AFTER, code, sequence, events_max)
-        return [sql_feed.change_of(row) for row in rows]
-
-
 class StepStore(StepReader, StepNumbers, StepLists):
     """What the one writer of a database does."""
 
+    deposed: asyncio.Event
+    """Set once another writer took this one's place, which must end."""
     lag_rules: LagRules
     on_passed: Callable[[Sequence[Passed]], None] | None
     """Told of the stages of cases each commit passed."""

@@ -1,5 +1,5 @@
 """
-The secrets of vault and spool: a current one, and previous ones that still read old data.
+The secrets of vault, spool and tokens: a current one, and previous ones that read old data.
 
 A key file is JSON, for its owner's eyes only; the first key is the current one. From each
 secret keys are derived for each use, so one secret never serves two algorithms.
@@ -102,7 +102,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 def say_in_use(path: Path, key_ids: Mapping[str, str]) -> None:
     """Note, for who retires keys, with which current keys a process writes from now on."""
-    _replace(path, msgspec.json.encode(dict(key_ids)))
+    replace_durably(path, msgspec.json.encode(dict(key_ids)))
 
 
 def in_use(path: Path) -> dict[str, str]:
@@ -169,11 +169,11 @@ def _fresh(key_id: str) -> Secret:
 
 
 def _write(path: Path, keyring: Keyring) -> None:
-    """Replace the file as a whole, so that a power cut leaves the old or the new one."""
-    _replace(path, msgspec.json.encode(keyring))
+    replace_durably(path, msgspec.json.encode(keyring))
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_durably(path: Path, content: bytes) -> None:
+    """Replace a file as a whole, so that a power cut leaves the old or the new one."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(handle, "wb") as file:
         file.write(content)

@@ -20,6 +20,7 @@ from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, Pe
 from gateway.domain.individual_number import IndividualNumber
 from gateway.domain.period import Instant
 from gateway.domain.projection import history_of
+from gateway.store.memory_answers import MemoryAnswers
 from gateway.store.memory_feed import MemoryChanges
 from gateway.store.memory_insurers import MemoryLists
 from gateway.store.memory_lag import MemoryFilings
@@ -43,7 +44,7 @@ from gateway.store.records import ImpossibleBatch
 _END_OF_TIME = Instant(2**63 - 1)
 
 
-class MemoryStore(MemoryNumbers, MemoryChanges, MemoryLists):
+class MemoryStore(MemoryNumbers, MemoryChanges, MemoryLists, MemoryAnswers):
     """A `Writing` store of plain lists."""
 
     def __init__(self, render: Render) -> None:

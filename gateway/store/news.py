@@ -16,7 +16,7 @@ from pathlib import Path
 from gateway.domain.feed import NewsEvent
 from gateway.domain.period import Instant
 from gateway.store import sql_feed
-from gateway.store.by_steps import StepChanges
+from gateway.store.by_steps_beside import StepChanges
 from gateway.store.port_feed import Ends
 from gateway.store.sqlite_file import LONG_BUSY_MS, Line, connected, transaction
 from gateway.store.steps_reads import Concerned

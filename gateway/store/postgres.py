@@ -7,34 +7,33 @@ Source: house 11 (engines).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Final
 
 import asyncpg
 
 from gateway.domain.card import CardKey
-from gateway.domain.compact import CompactHistory, Render
+from gateway.domain.compact import Render
 from gateway.domain.coverage import History
-from gateway.domain.errors import TooMuch
 from gateway.domain.identifiers import LookupKey, PersonKey
 from gateway.domain.lag import LagRules
-from gateway.store import sql
+from gateway.store import sql, sql_answers
 from gateway.store.by_steps import (
     ENROLLEES_A_PERSON_MAX,
-    StepChanges,
-    StepFilings,
     StepReader,
     StepStore,
-    people_among,
+    holder_known,
+    last_known,
 )
-from gateway.store.port import CardHolder
+from gateway.store.by_steps_beside import StepChanges, StepFilings
+from gateway.store.port_answers import HolderKnown, LastKnown
 from gateway.store.postgres_pool import Places, Pool
-from gateway.store.records import ImpossibleBatch, decode_compact, decode_history
+from gateway.store.postgres_writer import Election, elected
+from gateway.store.records import ImpossibleBatch, decode_history
 from gateway.store.steps import Result, Steps
 
 READ_PLACES: Final = Places(connections_max=8, statement_s_max=5.0)
-WRITE_PLACES: Final = Places(connections_max=2, statement_s_max=60.0)
 REPORT_PLACES: Final = Places(connections_max=2, statement_s_max=60.0)
 
 
@@ -66,22 +65,20 @@ class PostgresReader(StepReader):
         """Close the connections."""
         await self._pool.close()
 
-    async def matching(
-        self, key: LookupKey, birth_date: date, people_max: int
-    ) -> Sequence[CompactHistory]:
-        """See `Reading`."""
-        rows_max = people_max * ENROLLEES_A_PERSON_MAX
-        rows = await self._pool.fetch(sql.MATCHING, key, birth_date.isoformat(), rows_max + 1)
-        found = people_among([decode_compact(body) for (body,) in rows])
-        if len(found) > people_max or len(rows) > rows_max:
-            raise TooMuch("TOO_MANY_MATCHES")
-        return found
+    async def matching_last(self, key: LookupKey, birth_date: date, people_max: int) -> LastKnown:
+        """See `Answering`."""
+        rows = await self._pool.fetch(
+            sql_answers.MATCHING_LAST,
+            key,
+            birth_date.isoformat(),
+            people_max * ENROLLEES_A_PERSON_MAX + 1,
+        )
+        return last_known(rows, people_max)
 
-    async def by_card(self, card_key: CardKey) -> CardHolder | None:
-        """See `Reading`."""
-        for person_key, body in await self._pool.fetch(sql.BY_CARD, card_key):
-            return CardHolder(person_key, None if body is None else decode_compact(body))
-        return None
+    async def by_card_last(self, card_key: CardKey) -> HolderKnown:
+        """See `Answering`."""
+        (row,) = await self._pool.fetch(sql_answers.BY_CARD_LAST, card_key)
+        return holder_known(row)
 
     async def cards_of(self, person_key: PersonKey, cards_max: int) -> Sequence[CardKey]:
         """See `Reading`."""
@@ -101,23 +98,39 @@ class PostgresReader(StepReader):
 class PostgresStore(PostgresReader, StepStore):
     """`Writing`: the one writer of a database."""
 
-    def __init__(self, reads: Pool, writes: Pool, render: Render) -> None:
+    def __init__(self, reads: Pool, writes: Pool, election: Election, render: Render) -> None:
         super().__init__(reads, render)
         self._writes = writes
+        self.deposed = election.deposed
         self.lag_rules = LagRules()
         self.on_passed = None
         self.on_changed = None
 
     @classmethod
-    async def opened(cls, url: str, render: Render, places: Places = READ_PLACES) -> PostgresStore:
-        """Open a database, as `PostgresReader`."""
-        reads = await Pool.opened(url, places, "onshi-writer-reads")
+    async def elected(
+        cls, url: str, render: Render, life: str, on_waiting: Callable[[], None] = lambda: None
+    ) -> PostgresStore:
+        """
+        Wait until this is the one writer of a database, and open it.
+
+        Args:
+            life: Tells this writer from every other there is or was.
+
+            on_waiting: Called once if another gateway writes.
+
+        Raises:
+            StoreTooOld: As `Pool.opened`.
+            StoreTooNew: As `Pool.opened`.
+            Unavailable: `STORE_UNAVAILABLE`.
+        """
+        reads = await Pool.opened(url, READ_PLACES, "onshi-writer-reads")
+        election = Election(life)
         try:
-            writes = await Pool.opened(url, WRITE_PLACES, "onshi-writer")
+            writes = await elected(url, election, on_waiting)
         except BaseException:
             await reads.close()
             raise
-        return cls(reads, writes, render)
+        return cls(reads, writes, election, render)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -8,7 +8,7 @@ at a time go over in one message: an array to compare with, or columns to insert
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from itertools import count
@@ -29,6 +29,25 @@ if TYPE_CHECKING:
 
 STATEMENTS_CACHED: Final = 500
 """Statements each connection keeps prepared; there are fewer."""
+
+_SESSION: Final = {
+    "synchronous_commit": "on",
+    "enable_seqscan": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+}
+"""
+How each connection works: a commit is safe once it returns, and every statement goes by an index.
+
+A plan made while a table was small would read all of it, and would be kept when it has grown.
+"""
+
+QUERIES_A_CONNECTION_MAX: Final = 2**31 - 1
+IDLE_S_MAX: Final = 300.0
+"""A connection nobody used for so long is closed, but for a writer's."""
+
+Elect = Callable[["asyncpg.Connection[asyncpg.Record]"], Coroutine[Any, Any, None]]
+"""Is given a fresh connection and raises if that may not be used."""
 
 _AWAY: Final = (
     OSError,
@@ -96,6 +115,7 @@ class Pool:
         *,
         is_current: bool = True,
         schema: str | None = None,
+        elect: Elect | None = None,
     ) -> Pool:
         """
         Open a pool on a database.
@@ -107,23 +127,26 @@ class Pool:
 
             schema: Whose tables come before all others of their name.
 
+            elect: Called with each fresh connection, which is used only if it does not raise.
+
         Raises:
             StoreTooOld: The database must be migrated first.
             StoreTooNew: A newer version of the gateway wrote it.
             Unavailable: `STORE_UNAVAILABLE`.
         """
-        said = {"application_name": application, "synchronous_commit": "on"}
-        if schema is not None:
-            said["search_path"] = f'{schema}, "$user", public'
         with reaching():
             made = await asyncpg.create_pool(
                 url,
-                min_size=1,
+                min_size=0,
                 max_size=places.connections_max,
                 timeout=places.statement_s_max,
                 command_timeout=places.statement_s_max,
                 statement_cache_size=STATEMENTS_CACHED,
-                server_settings=said,
+                max_queries=QUERIES_A_CONNECTION_MAX,
+                max_inactive_connection_lifetime=0 if elect else IDLE_S_MAX,
+                init=elect,
+                reset=_rolled_back,
+                server_settings=_session(application, schema),
             )
         assert made is not None
         pool = cls(made, places)
@@ -204,6 +227,22 @@ class Pool:
         except asyncpg.UndefinedTableError:
             raise StoreTooOld("there are no tables yet: migrate first") from None
         require_format(*rows[0])
+
+
+def _session(application: str, schema: str | None) -> dict[str, str]:
+    """What is said of a connection when it is opened."""
+    path = {} if schema is None else {"search_path": f'{schema}, "$user", public'}
+    return {"application_name": application, **_SESSION, **path}
+
+
+async def _rolled_back(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """
+    Give a connection back as it was taken.
+
+    asyncpg's own way costs a message each time, and gives up locks of the session.
+    """
+    if connection.is_in_transaction():
+        await connection.execute("ROLLBACK")
 
 
 class reaching:  # noqa: N801  reads as what it does

@@ -36,13 +36,14 @@ DISTRIBUTED_BY: Final = {
     "overlaps": "insurer_number",
     "inquiries": "inquiry_id",
     "collections": "insurer_number",
-    "vault.numbers": "mac",
-    "spool_chunks": "upload_key",
 }
 """Every table's distribution column."""
 
-EVERYWHERE: Final = frozenset({"meta", "key_names"})
-"""Tables of a few rows, which each place has."""
+SERVER_DISTRIBUTED_BY: Final = {"vault.numbers": "mac", "spool_chunks": "upload_key"}
+"""Of the tables a server has besides."""
+
+UNDISTRIBUTED: Final = frozenset({"meta", "key_names"})
+"""Tables of a few rows, which are not distributed."""
 
 
 TEXT: Final = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")

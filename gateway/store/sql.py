@@ -27,17 +27,6 @@ from gateway.store.records import encode_compact, encode_coverage, encode_histor
 
 Row = tuple[Any, ...]
 
-MATCHING: Final = """
-SELECT people.compact FROM lookups JOIN people ON people.person_key = lookups.person_key
-WHERE lookups.lookup_key = ? AND lookups.birth_date = ? LIMIT ?
-"""
-"""
-The hot read: two routed statements on a distributed database, one join here.
-
-A person comes once for each of their enrollees under the key; telling them apart here would cost
-every lookup a temporary table, and it is rare.
-"""
-
 ENROLLEES_UNDER: Final = """
 SELECT enrollee_key FROM lookups WHERE lookup_key = ? AND birth_date = ? LIMIT ?
 """
@@ -61,13 +50,6 @@ COVERS_KNOWN_AT: Final = """
 SELECT enrollee_key, body FROM cover_versions
 WHERE enrollee_key = ? AND recorded_time <= ? AND (superseded_time IS NULL OR superseded_time > ?)
 """
-
-BY_CARD: Final = """
-SELECT cards.person_key, people.compact
-FROM cards LEFT JOIN people ON people.person_key = cards.person_key
-WHERE cards.card_key = ?
-"""
-"""The hot read by card: as `MATCHING`, two routed statements on a distributed database."""
 
 PUT_CARD: Final = """
 INSERT INTO cards (card_key, person_key, recorded_time) VALUES (?, ?, ?)
@@ -236,6 +218,13 @@ INSERT INTO numbers (mac, key_id, nonce, ciphertext, person_key) VALUES (?, ?, ?
 
 VAULT_REMOVE: Final = "DELETE FROM numbers WHERE mac = ?"
 
+TRY_WRITERS_LOCK: Final = "SELECT pg_try_advisory_lock($1)"
+"""On a server alone; belongs to the connection."""
+
+WRITER_LIFE: Final = "SELECT writer_life FROM meta WHERE meta_id = 1"
+
+SET_WRITER_LIFE: Final = "UPDATE meta SET writer_life = ? WHERE meta_id = 1"
+
 UNROUTED: Final = frozenset(
     {
         UNAPPLIED_UPLOADS,
@@ -243,6 +232,8 @@ UNROUTED: Final = frozenset(
         CHECKS_RECEIVED_SINGLY,
         CHECKS_UNSTAMPED,
         LAST_RECORDED,
+        WRITER_LIFE,
+        SET_WRITER_LIFE,
         SET_LAST_RECORDED,
         FORMAT,
         SET_PROJECTION_FORMAT,

@@ -17,22 +17,23 @@ from pathlib import Path
 from typing import Final
 
 from gateway.domain.card import CardKey
-from gateway.domain.compact import CompactHistory, Render
+from gateway.domain.compact import Render
 from gateway.domain.coverage import History
-from gateway.domain.errors import TooMuch, Unavailable
+from gateway.domain.errors import Unavailable
 from gateway.domain.identifiers import LookupKey, PersonKey
 from gateway.domain.lag import LagRules
-from gateway.store import sql, sql_lag
+from gateway.store import sql, sql_answers, sql_lag
 from gateway.store.by_steps import (
     ENROLLEES_A_PERSON_MAX,
-    StepChanges,
-    StepFilings,
     StepReader,
     StepStore,
-    people_among,
+    holder_known,
+    last_known,
 )
-from gateway.store.port import Batch, CardHolder
-from gateway.store.records import ImpossibleBatch, decode_compact, decode_history
+from gateway.store.by_steps_beside import StepChanges, StepFilings
+from gateway.store.port import Batch
+from gateway.store.port_answers import HolderKnown, LastKnown
+from gateway.store.records import ImpossibleBatch, decode_history
 from gateway.store.sqlite_file import LONG_BUSY_MS, Line, connected, opened
 from gateway.store.steps import Result, Steps
 
@@ -77,35 +78,25 @@ class SqliteReader(StepReader):
         self._hot.close()
         await self._reads.close()
 
-    async def matching(
-        self, key: LookupKey, birth_date: date, people_max: int
-    ) -> Sequence[CompactHistory]:
-        """See `Reading`. Does not await: it is shorter than a hop."""
+    async def matching_last(self, key: LookupKey, birth_date: date, people_max: int) -> LastKnown:
+        """See `Answering`. Does not await: it is shorter than a hop."""
         question = (key, birth_date.isoformat(), people_max * ENROLLEES_A_PERSON_MAX + 1)
         try:
-            rows = self._hot.execute(sql.MATCHING, question).fetchall()
+            rows = self._hot.execute(sql_answers.MATCHING_LAST, question).fetchall()
         except sqlite3.OperationalError as error:
             raise Unavailable("STORE_UNAVAILABLE") from error
-        found = [decode_compact(body) for (body,) in rows]
-        if len(found) > 1:
-            found = people_among(found)
-            if len(found) > people_max or len(rows) > people_max * ENROLLEES_A_PERSON_MAX:
-                raise TooMuch("TOO_MANY_MATCHES")
-        return found
+        return last_known(rows, people_max)
 
-    async def by_card(self, card_key: CardKey) -> CardHolder | None:
-        """See `Reading`. Does not await, as `matching`."""
+    async def by_card_last(self, card_key: CardKey) -> HolderKnown:
+        """See `Answering`. Does not await, as `matching_last`."""
         try:
-            row = self._hot.execute(sql.BY_CARD, (card_key,)).fetchone()
+            row = self._hot.execute(sql_answers.BY_CARD_LAST, (card_key,)).fetchone()
         except sqlite3.OperationalError as error:
             raise Unavailable("STORE_UNAVAILABLE") from error
-        if row is None:
-            return None
-        person_key, body = row
-        return CardHolder(person_key, None if body is None else decode_compact(body))
+        return holder_known(row)
 
     async def cards_of(self, person_key: PersonKey, cards_max: int) -> Sequence[CardKey]:
-        """See `Reading`. Does not await, as `matching`."""
+        """See `Reading`. Does not await, as `matching_last`."""
         try:
             rows = self._hot.execute(sql.CARDS_OF, (person_key, cards_max)).fetchall()
         except sqlite3.OperationalError as error:
@@ -113,7 +104,7 @@ class SqliteReader(StepReader):
         return [card_key for (card_key,) in rows]
 
     async def history_of(self, person_key: PersonKey) -> History | None:
-        """See `Reading`. Does not await, as `matching`."""
+        """See `Reading`. Does not await, as `matching_last`."""
         try:
             row = self._hot.execute(sql.HISTORY, (person_key,)).fetchone()
         except sqlite3.OperationalError as error:
@@ -140,6 +131,7 @@ class SqliteStore(SqliteReader, StepStore):
         self._checkpoints = Line(checkpoints, "store-checkpoints")
         self._checkpoint: asyncio.Task[None] | None = None
         self._rows_since = 0
+        self.deposed = asyncio.Event()
         self.lag_rules = LagRules()
         self.on_passed = None
         self.on_changed = None

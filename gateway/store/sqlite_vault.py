@@ -9,14 +9,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from gateway.store import sql, sql_numbers
+from gateway.store import sql, sql_backup, sql_numbers
 from gateway.store.keyring import Secret, load_keyring
 from gateway.store.records import StoreTooNew
 from gateway.store.sqlite_file import LONG_BUSY_MS, Line, connected
 from gateway.store.steps import Result, Steps
-from gateway.store.vault import StepVault
+from gateway.store.vault import StepVault, is_any_read
 
 VAULT_FORMAT: Final = 1
+ROWS_TRIED_MAX: Final = 20
+"""Rows of each key that are tried with the keys of a copy; a few may have been spoiled."""
 
 
 class SqliteVault(StepVault):
@@ -67,6 +69,16 @@ def old_rows(database: Path, key_id: str) -> int:
     with closing(connected(database, "ro", LONG_BUSY_MS)) as connection:
         (count,) = connection.execute(sql_numbers.VAULT_OLD_COUNT, (key_id,)).fetchone()
     return int(count)
+
+
+def is_readable_with(still: sqlite3.Connection, secrets: Sequence[Secret]) -> bool:
+    """Whether secrets read a copied vault: of each key's rows some are tried."""
+    by_id = {secret.key_id: secret for secret in secrets}
+    for (key_id,) in still.execute(sql_backup.KEY_IDS).fetchall():
+        rows = still.execute(sql_backup.SOME_NUMBERS, (key_id, ROWS_TRIED_MAX)).fetchall()
+        if key_id not in by_id or not is_any_read(by_id[key_id], rows):
+            return False
+    return True
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

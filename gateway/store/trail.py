@@ -220,18 +220,21 @@ class Trail:
         return len(looks)
 
 
-def verify(access: Path, trail: Path) -> TrailReport:
+def verify(access: Path, trail: Path, mode: str = "ro") -> TrailReport:
     """
     Check every chain from its beginning, and against its anchor.
 
     A chain that does not continue, that ends before its anchor, or that has another record there,
     is a problem; so are a missing life that was anchored and missing anchors. May run beside the
     gateway.
+
+    Args:
+        mode: How the index is opened; see `connected`.
     """
     problems: list[str] = []
     try:
         # Anchors come first: a chain that is read later is at least as long.
-        with closing(connected(trail, "ro", LONG_BUSY_MS)) as connection:
+        with closing(connected(trail, mode, LONG_BUSY_MS)) as connection:
             anchors = _anchors(connection)
     except sqlite3.DatabaseError:
         anchors = {}

@@ -47,7 +47,7 @@ class _Key:
         """Decrypt a number; None for a row that was tampered with."""
         try:
             plain = self._data.decrypt(nonce, ciphertext, person_key)
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             return None
         return IndividualNumber.parse(plain.decode())
 
@@ -225,6 +225,12 @@ def _renewed(keys: Sequence[_Key], after: bytes, rows_max: int) -> Steps[list[by
     yield Write(sql.VAULT_REMOVE, singly(old))
     yield Write(sql.VAULT_ADD, [row for mac, row in fresh.items() if mac not in there])
     return [mac for mac, *_ in rows]
+
+
+def is_any_read(secret: Secret, rows: Sequence[Row]) -> bool:
+    """Whether a secret reads any of these rows: nonce, ciphertext, person."""
+    key = _Key(secret)
+    return any(key.number(nonce, text, person) is not None for nonce, text, person in rows)
 
 
 class RehearsedVault:

@@ -156,12 +156,18 @@ class Applier:
         return fresh
 
     async def _apply_lines(self, upload: Upload, lines: SortedLines, stop: asyncio.Event) -> Upload:
+        """Apply slice by slice; while a server works at one, the lines of the next are read."""
         if lines.header_error is not None:
             return await self._refuse_whole(upload, lines.header_error)
-        while upload.state is not UploadState.APPLIED and not stop.is_set():
-            some = await lines.take(self._slice_lines)
-            upload = await self._applied_slice(upload, lines, some, stop)
-            await asyncio.sleep(0)
+        ahead = asyncio.create_task(lines.take(self._slice_lines))
+        try:
+            while upload.state is not UploadState.APPLIED and not stop.is_set():
+                some = await ahead
+                ahead = asyncio.create_task(lines.take(self._slice_lines))
+                upload = await self._applied_slice(upload, lines, some, stop)
+                await asyncio.sleep(0)
+        finally:
+            await asyncio.gather(ahead, return_exceptions=True)
         return upload
 
     async def _applied_slice(

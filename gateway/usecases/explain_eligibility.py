@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import date
 from typing import Final, Protocol
 
 from msgspec import structs
@@ -17,9 +16,11 @@ from gateway.domain.card import CardProof, CertificateState
 from gateway.domain.eligibility import ByCard, ByNumber, Confirmation, Query, Rules, Validity, Why
 from gateway.domain.explanation import ExplainedAnswer, Facts, explain
 from gateway.domain.identifiers import PersonKey
-from gateway.domain.period import Instant, tokyo_day
+from gateway.domain.period import tokyo_day
 from gateway.store.port import Reading
+from gateway.store.port_answers import ExplainingAgain
 from gateway.store.port_insurers import Explaining
+from gateway.usecases.answer_tokens import AsOf, Tokens, require_kept
 from gateway.usecases.confirm_eligibility import (
     ERRAND,
     LookupLimits,
@@ -28,7 +29,7 @@ from gateway.usecases.confirm_eligibility import (
 )
 from gateway.usecases.context import Context
 from gateway.usecases.door import Door, Looked
-from gateway.usecases.visit import NOBODY, Cards
+from gateway.usecases.visit import Cards
 
 ENROLLEES_A_PERSON_MAX: Final = 1_000
 """Enrollees of one card's holder that are looked at."""
@@ -44,11 +45,11 @@ class ExplainLimits:
 
 async def explain_eligibility(
     query: ByNumber,
-    known: Instant | None,
+    as_of: AsOf,
     context: Context,
-    store: Explaining,
+    store: ExplainingAgain,
     door: Door,
-    rules: Rules,
+    tokens: Tokens,
     limits: ExplainLimits,
 ) -> tuple[ExplainedAnswer, str]:
     """
@@ -57,29 +58,33 @@ async def explain_eligibility(
     Args:
         query: Who is meant and on which day.
 
-        known: Explain what would have been answered at this instant; None is now.
+        as_of: Explain what would have been answered at an instant, or what was answered with a
+            token.
 
     Returns:
         The explained answer and the id of its access record.
 
     Raises:
         InvalidInput: As `confirm_eligibility`.
+        Conflict: As `confirm_eligibility`.
         NotPermitted: As the door.
         TooMuch: `TOO_MANY_MATCHES`.
         Unavailable: `STORE_UNAVAILABLE`.
     """
-    require_question(query, known, context, limits.lookup)
+    require_question(query, as_of, context, limits.lookup)
+    rules = tokens.rules_then(as_of)
 
     async def look() -> Looked[ExplainedAnswer]:
         facts = await store.facts_of(
             query.lookup_key,
             query.birth_date,
-            known,
+            as_of.known,
             limits.explained_versions_max,
             limits.lookup.matches_max,
         )
         explained = await _explained(facts, query, rules)
         answer = explained.answer
+        await require_kept(as_of, store, answer.people)
         return Looked(explained, "ANSWERED", str(answer.validity.value), answer.people)
 
     return await door.opened(context, ERRAND, look)
@@ -146,11 +151,6 @@ async def explain_by_card(
         return _looked(ExplainedVisit(of_holder, explained, state), (holder.person_key,))
 
     return await door.opened(context, ERRAND, look)
-
-
-def by_card(on: date, context: Context, *, is_limit_consented: bool) -> ByCard:
-    """The question of a visit before it is known whose card it is."""
-    return ByCard(NOBODY, on, is_limit_consented, context.caller.code)
 
 
 def _looked(visit: ExplainedVisit, people: tuple[PersonKey, ...]) -> Looked[ExplainedVisit]:

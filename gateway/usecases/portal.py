@@ -1,5 +1,5 @@
 """
-What a person does on the portal: register their card, see who looked.
+What a person does on the portal: register their card, see who looked and what was learned.
 
 The card and its PIN prove who is there; no name or number is asked. Whose card it is, the
 resident register tells; its My Number goes to the vault and no further. Sources:
@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.domain.card import CardKey, CardProof, CertificateState
+from gateway.domain.enrollee_history import ToldHistory, history_of_person
 from gateway.domain.errors import NotFound, NotPermitted
 from gateway.domain.hiding import Flags, flags_of_person
 from gateway.domain.identifiers import PersonKey
@@ -22,6 +23,7 @@ from gateway.domain.projection import history_of
 from gateway.domain.purpose import DataCategory, Operation, Role
 from gateway.store.port import Batch, CardHolder, CheckState, NewCard, Writing
 from gateway.store.port_beside import Look, Looks, Vault
+from gateway.store.port_insurers import Explaining
 from gateway.usecases.check_numbers import is_seen_by_card
 from gateway.usecases.context import Clock, Context, NewKey
 from gateway.usecases.desk import Desk
@@ -38,6 +40,15 @@ REGISTERING: Final = Errand(
 FORERUNNERS_MAX: Final = 64
 """Enrollees of one person whose looks before their link are listed."""
 
+ENROLLEES_MAX: Final = 1_000
+"""Enrollees of one person whose versions are looked through."""
+
+OWN_HISTORY: Final = Errand(
+    purpose="OQS-PER-03",
+    operation=Operation.DISCLOSE,
+    data=frozenset({DataCategory.QUALIFICATION}),
+    recipient=Role.PORTAL,
+)
 OWN_ACCESSES: Final = Errand(
     purpose="OQS-PER-02",
     operation=Operation.DISCLOSE,
@@ -46,11 +57,15 @@ OWN_ACCESSES: Final = Errand(
 )
 
 
+class PortalStore(Writing, Explaining, Protocol):
+    """Registers cards, and tells what was learned of a person."""
+
+
 @dataclass(frozen=True, slots=True)
 class Portal:
     """What the portal's errands need; there is one in the writer."""
 
-    store: Writing
+    store: PortalStore
     vault: Vault
     register: ResidentRegister
     desk: Desk
@@ -153,17 +168,47 @@ class Portal:
         """
 
         async def look() -> Looked[Sequence[Look]]:
-            _, holder = await self._proven(proof, context)
-            if holder is None:
-                refusal = NotFound("CARD_NOT_REGISTERED", "proof.certificate")
-                raise DeniedLookError(refusal, ())
-            person_key = holder.person_key
-            flags = await self._require_not_withheld(person_key)
-            if flags.is_nondisclosed:
-                raise DeniedLookError(NotPermitted("NOT_DISCLOSED"), (person_key,))
+            person_key = await self._disclosed(proof, context)
             before = await self.store.forerunners_of(person_key, FORERUNNERS_MAX)
             looks = await self.looks.who_looked((person_key, *before), looks_max)
             return Looked(looks, "ANSWERED", str(len(looks)), (person_key,))
 
         looks, _ = await self.door.opened(context, OWN_ACCESSES, look)
         return looks
+
+    async def own_history(
+        self, proof: CardProof, versions_max: int, context: Context
+    ) -> ToldHistory:
+        """
+        Tell the holder of a registered card what was learned of their own covers, oldest first.
+
+        Raises:
+            NotPermitted: As `own_accesses`; recorded.
+            NotFound: `CARD_NOT_REGISTERED`; recorded.
+            TooMuch: `TOO_MANY_MATCHES`.
+            Unavailable: `STORE_UNAVAILABLE`.
+        """
+
+        async def look() -> Looked[ToldHistory]:
+            person_key = await self._disclosed(proof, context)
+            facts = await self.store.facts_of_person(person_key, versions_max, ENROLLEES_MAX)
+            told = await asyncio.to_thread(history_of_person, facts, person_key)
+            return Looked(told, "ANSWERED", str(len(told.versions)), (person_key,))
+
+        told, _ = await self.door.opened(context, OWN_HISTORY, look)
+        return told
+
+    async def _disclosed(self, proof: CardProof, context: Context) -> PersonKey:
+        """
+        Give the holder of a registered card to whom everything may be shown.
+
+        Raises:
+            DeniedLookError: `CARD_NOT_REGISTERED`, `SELF_INFORMATION_WITHHELD`, `NOT_DISCLOSED`.
+        """
+        _, holder = await self._proven(proof, context)
+        if holder is None:
+            raise DeniedLookError(NotFound("CARD_NOT_REGISTERED", "proof.certificate"), ())
+        person_key = holder.person_key
+        if (await self._require_not_withheld(person_key)).is_nondisclosed:
+            raise DeniedLookError(NotPermitted("NOT_DISCLOSED"), (person_key,))
+        return person_key

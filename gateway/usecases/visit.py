@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, Protocol
 
+from msgspec import structs
+
+from gateway.domain.answer_token import is_asked
 from gateway.domain.card import (
     CardKey,
     CardProof,
@@ -22,12 +25,19 @@ from gateway.domain.card import (
     require_holder,
 )
 from gateway.domain.eligibility import ByCard, Confirmation, Rules, Validity, Why, confirm
-from gateway.domain.errors import NotPermitted
+from gateway.domain.errors import InvalidInput, NotPermitted
 from gateway.domain.identifiers import PersonKey
 from gateway.domain.period import Instant, tokyo_day
-from gateway.store.port import CardHolder, Reading
+from gateway.store.port import CardHolder
+from gateway.store.port_answers import Answering
+from gateway.usecases.answer_tokens import AsOf, Tokens, require_kept
 from gateway.usecases.challenges import Challenges
-from gateway.usecases.confirm_eligibility import ERRAND, LookupLimits, require_day
+from gateway.usecases.confirm_eligibility import (
+    ERRAND,
+    LookupLimits,
+    require_day,
+    require_old_enough,
+)
 from gateway.usecases.context import Context
 from gateway.usecases.door import DeniedLookError, Door, Looked
 
@@ -50,6 +60,12 @@ class Genuine(Protocol):
 
 NOBODY: Final = PersonKey(b"")
 """Whom a card nobody registered asks about."""
+
+
+def question_by_card(on: date, context: Context, *, is_limit_consented: bool) -> ByCard:
+    """The question of a visit before it is known whose card it is."""
+    return ByCard(NOBODY, on, is_limit_consented, context.caller.code)
+
 
 Prove = Callable[[CardProof, Instant], Genuine]
 """Checks chain and signature; raises `NotPermitted`, or `InvalidInput` for no certificate."""
@@ -125,6 +141,7 @@ class Visited:
     query: ByCard
     confirmation: Confirmation
     certificate_state: CertificateState
+    token: str
 
 
 def audience_of(context: Context) -> str:
@@ -134,15 +151,15 @@ def audience_of(context: Context) -> str:
 
 async def confirm_by_card(
     proof: CardProof,
-    on: date,
+    question: ByCard,
     context: Context,
-    store: Reading,
+    store: Answering,
     door: Door,
     cards: Cards,
-    rules: Rules,
+    tokens: Tokens,
     limits: LookupLimits,
     *,
-    is_limit_consented: bool,
+    as_of: AsOf,
 ) -> tuple[Visited, str]:
     """
     Answer a visit, through the door.
@@ -150,31 +167,74 @@ async def confirm_by_card(
     A card nobody registered finds nothing, and so does one whose person has no linked cover:
     both are answers.
 
+    Args:
+        question: The day and what may be shown; whose card it is is filled in.
+
+        as_of: Now, or a token: then the same card again gets the answer it got then.
+
     Returns:
         The answer and the id of its access record.
 
     Raises:
-        InvalidInput: `DATE_OUT_OF_RANGE`.
+        InvalidInput: `DATE_OUT_OF_RANGE`, `KNOWN_TIME_TOO_NEW`.
         NotPermitted: As `Cards.genuine`, `Cards.require_holder` and the door; recorded.
+        DeniedLookError: `TOKEN_OF_ANOTHER_QUESTION`, `FACTS_DISPOSED`.
+        Conflict: `TOKEN_RULES_UNKNOWN`.
         Unavailable: `STORE_UNAVAILABLE`.
     """
-    require_day(on, tokyo_day(context.now), limits)
+    if as_of.stamp is None:
+        require_day(question.on, tokyo_day(context.now), limits)
+    require_old_enough(as_of, context, limits)
+    rules = tokens.rules_then(as_of)
 
     async def look() -> Looked[Visited]:
         card = cards.genuine(proof, context)
-        holder = await store.by_card(card.card_key)
+        holder, at = await store.by_card_last(card.card_key)
         state = cards.require_holder(proof, card, holder, context)
-        if holder is None:
-            unknown = Confirmation(Validity.NO_SUCH_COVER, Why.CARD_NOT_REGISTERED, (), (), ())
-            return _looked(Visited(ByCard(NOBODY, on), unknown, state), None)
-        query = ByCard(holder.person_key, on, is_limit_consented, context.caller.code)
-        people = () if holder.history is None else (holder.history,)
-        return _looked(Visited(query, confirm(people, query, rules), state), holder)
+        holder = _holder_then(holder, question, as_of)
+        query = _query(holder, question)
+        answer = await _decided(holder, query, as_of, store, rules)
+        await require_kept(as_of, store, _people(holder))
+        token = as_of.token or tokens.of(query, at)
+        return _looked(Visited(query, answer, state, token), holder)
 
     return await door.opened(context, ERRAND, look)
 
 
+async def _decided(
+    holder: CardHolder | None, query: ByCard, as_of: AsOf, store: Answering, rules: Rules
+) -> Confirmation:
+    if holder is None:
+        return Confirmation(Validity.NO_SUCH_COVER, Why.CARD_NOT_REGISTERED, (), (), ())
+    if as_of.known is not None:
+        known = await store.person_known_at(holder.person_key, as_of.known)
+        return confirm((known,), query, rules)
+    return confirm(() if holder.history is None else (holder.history,), query, rules)
+
+
+def _holder_then(holder: CardHolder | None, question: ByCard, as_of: AsOf) -> CardHolder | None:
+    """
+    Whose card it was when a token was given: still the same person's, or nobody's yet.
+
+    Raises:
+        DeniedLookError: `TOKEN_OF_ANOTHER_QUESTION`, a card that was another's then among them.
+    """
+    for then in (holder, None):
+        if as_of.stamp is None or is_asked(as_of.stamp, _query(then, question)):
+            return then
+    refusal = InvalidInput("TOKEN_OF_ANOTHER_QUESTION", "answer_token")
+    raise DeniedLookError(refusal, _people(holder))
+
+
+def _query(holder: CardHolder | None, question: ByCard) -> ByCard:
+    person_key = NOBODY if holder is None else holder.person_key
+    return structs.replace(question, person_key=person_key)
+
+
+def _people(holder: CardHolder | None) -> tuple[PersonKey, ...]:
+    return () if holder is None else (holder.person_key,)
+
+
 def _looked(visited: Visited, holder: CardHolder | None) -> Looked[Visited]:
     validity = str(visited.confirmation.validity.value)
-    people = () if holder is None else (holder.person_key,)
-    return Looked(visited, "ANSWERED", validity, people)
+    return Looked(visited, "ANSWERED", validity, _people(holder))

@@ -27,19 +27,19 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15gateway/v1/card.proto\x12\ngateway.v1\x1a\x1cgateway/v1/eligibility.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\x13\n\x11\x42\x65ginVisitRequest\"X\n\x12\x42\x65ginVisitResponse\x12\x11\n\tchallenge\x18\x01 \x01(\x0c\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd0\x01\n\tCardProof\x12\x11\n\tchallenge\x18\x01 \x01(\x0c\x12\x13\n\x0b\x63\x65rtificate\x18\x02 \x01(\x0c\x12-\n\x0cholder_check\x18\x03 \x01(\x0e\x32\x17.gateway.v1.HolderCheck\x12-\n\x06result\x18\x04 \x01(\x0e\x32\x1d.gateway.v1.HolderCheckResult\x12\x12\n\nface_score\x18\x05 \x01(\x05\x12\x16\n\x0epin_tries_left\x18\x06 \x01(\x05\x12\x11\n\tsignature\x18\x07 \x01(\x0c\"\x92\x01\n\x14\x43onfirmByCardRequest\x12$\n\x05proof\x18\x01 \x01(\x0b\x32\x15.gateway.v1.CardProof\x12,\n\x11\x63onfirmation_date\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12&\n\x1eis_limit_certificate_consented\x18\x03 \x01(\x08\"J\n\x14\x45xplainByCardRequest\x12\x32\n\x08question\x18\x01 \x01(\x0b\x32 .gateway.v1.ConfirmByCardRequest\"\x8b\x01\n\x15\x45xplainByCardResponse\x12\x39\n\texplained\x18\x01 \x01(\x0b\x32&.gateway.v1.ExplainEligibilityResponse\x12\x37\n\x11\x63\x65rtificate_state\x18\x02 \x01(\x0e\x32\x1c.gateway.v1.CertificateState\"\x8e\x01\n\x15\x43onfirmByCardResponse\x12<\n\x0c\x63onfirmation\x18\x01 \x01(\x0b\x32&.gateway.v1.ConfirmEligibilityResponse\x12\x37\n\x11\x63\x65rtificate_state\x18\x02 \x01(\x0e\x32\x1c.gateway.v1.CertificateState*q\n\x0bHolderCheck\x12\x1c\n\x18HOLDER_CHECK_UNSPECIFIED\x10\x00\x12\x15\n\x11HOLDER_CHECK_FACE\x10\x01\x12\x14\n\x10HOLDER_CHECK_PIN\x10\x02\x12\x17\n\x13HOLDER_CHECK_VISUAL\x10\x03*\x98\x01\n\x11HolderCheckResult\x12#\n\x1fHOLDER_CHECK_RESULT_UNSPECIFIED\x10\x00\x12\x1e\n\x1aHOLDER_CHECK_RESULT_PASSED\x10\x01\x12\x1e\n\x1aHOLDER_CHECK_RESULT_FAILED\x10\x02\x12\x1e\n\x1aHOLDER_CHECK_RESULT_LOCKED\x10\x03*\x94\x01\n\x10\x43\x65rtificateState\x12!\n\x1d\x43\x45RTIFICATE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43\x45RTIFICATE_STATE_GOOD\x10\x01\x12!\n\x1d\x43\x45RTIFICATE_STATE_NEAR_EXPIRY\x10\x02\x12\x1e\n\x1a\x43\x45RTIFICATE_STATE_IN_GRACE\x10\x03\x32\x8c\x02\n\x11\x43\x61rdReaderService\x12K\n\nBeginVisit\x12\x1d.gateway.v1.BeginVisitRequest\x1a\x1e.gateway.v1.BeginVisitResponse\x12T\n\rConfirmByCard\x12 .gateway.v1.ConfirmByCardRequest\x1a!.gateway.v1.ConfirmByCardResponse\x12T\n\rExplainByCard\x12 .gateway.v1.ExplainByCardRequest\x1a!.gateway.v1.ExplainByCardResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15gateway/v1/card.proto\x12\ngateway.v1\x1a\x1cgateway/v1/eligibility.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\x13\n\x11\x42\x65ginVisitRequest\"X\n\x12\x42\x65ginVisitResponse\x12\x11\n\tchallenge\x18\x01 \x01(\x0c\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd0\x01\n\tCardProof\x12\x11\n\tchallenge\x18\x01 \x01(\x0c\x12\x13\n\x0b\x63\x65rtificate\x18\x02 \x01(\x0c\x12-\n\x0cholder_check\x18\x03 \x01(\x0e\x32\x17.gateway.v1.HolderCheck\x12-\n\x06result\x18\x04 \x01(\x0e\x32\x1d.gateway.v1.HolderCheckResult\x12\x12\n\nface_score\x18\x05 \x01(\x05\x12\x16\n\x0epin_tries_left\x18\x06 \x01(\x05\x12\x11\n\tsignature\x18\x07 \x01(\x0c\"\xa8\x01\n\x14\x43onfirmByCardRequest\x12$\n\x05proof\x18\x01 \x01(\x0b\x32\x15.gateway.v1.CardProof\x12,\n\x11\x63onfirmation_date\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12&\n\x1eis_limit_certificate_consented\x18\x03 \x01(\x08\x12\x14\n\x0c\x61nswer_token\x18\x04 \x01(\t\"J\n\x14\x45xplainByCardRequest\x12\x32\n\x08question\x18\x01 \x01(\x0b\x32 .gateway.v1.ConfirmByCardRequest\"\x8b\x01\n\x15\x45xplainByCardResponse\x12\x39\n\texplained\x18\x01 \x01(\x0b\x32&.gateway.v1.ExplainEligibilityResponse\x12\x37\n\x11\x63\x65rtificate_state\x18\x02 \x01(\x0e\x32\x1c.gateway.v1.CertificateState\"\x8e\x01\n\x15\x43onfirmByCardResponse\x12<\n\x0c\x63onfirmation\x18\x01 \x01(\x0b\x32&.gateway.v1.ConfirmEligibilityResponse\x12\x37\n\x11\x63\x65rtificate_state\x18\x02 \x01(\x0e\x32\x1c.gateway.v1.CertificateState*q\n\x0bHolderCheck\x12\x1c\n\x18HOLDER_CHECK_UNSPECIFIED\x10\x00\x12\x15\n\x11HOLDER_CHECK_FACE\x10\x01\x12\x14\n\x10HOLDER_CHECK_PIN\x10\x02\x12\x17\n\x13HOLDER_CHECK_VISUAL\x10\x03*\x98\x01\n\x11HolderCheckResult\x12#\n\x1fHOLDER_CHECK_RESULT_UNSPECIFIED\x10\x00\x12\x1e\n\x1aHOLDER_CHECK_RESULT_PASSED\x10\x01\x12\x1e\n\x1aHOLDER_CHECK_RESULT_FAILED\x10\x02\x12\x1e\n\x1aHOLDER_CHECK_RESULT_LOCKED\x10\x03*\x94\x01\n\x10\x43\x65rtificateState\x12!\n\x1d\x43\x45RTIFICATE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43\x45RTIFICATE_STATE_GOOD\x10\x01\x12!\n\x1d\x43\x45RTIFICATE_STATE_NEAR_EXPIRY\x10\x02\x12\x1e\n\x1a\x43\x45RTIFICATE_STATE_IN_GRACE\x10\x03\x32\x8c\x02\n\x11\x43\x61rdReaderService\x12K\n\nBeginVisit\x12\x1d.gateway.v1.BeginVisitRequest\x1a\x1e.gateway.v1.BeginVisitResponse\x12T\n\rConfirmByCard\x12 .gateway.v1.ConfirmByCardRequest\x1a!.gateway.v1.ConfirmByCardResponse\x12T\n\rExplainByCard\x12 .gateway.v1.ExplainByCardRequest\x1a!.gateway.v1.ExplainByCardResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gateway.v1.card_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_HOLDERCHECK']._serialized_start=958
-  _globals['_HOLDERCHECK']._serialized_end=1071
-  _globals['_HOLDERCHECKRESULT']._serialized_start=1074
-  _globals['_HOLDERCHECKRESULT']._serialized_end=1226
-  _globals['_CERTIFICATESTATE']._serialized_start=1229
-  _globals['_CERTIFICATESTATE']._serialized_end=1377
+  _globals['_HOLDERCHECK']._serialized_start=980
+  _globals['_HOLDERCHECK']._serialized_end=1093
+  _globals['_HOLDERCHECKRESULT']._serialized_start=1096
+  _globals['_HOLDERCHECKRESULT']._serialized_end=1248
+  _globals['_CERTIFICATESTATE']._serialized_start=1251
+  _globals['_CERTIFICATESTATE']._serialized_end=1399
   _globals['_BEGINVISITREQUEST']._serialized_start=124
   _globals['_BEGINVISITREQUEST']._serialized_end=143
   _globals['_BEGINVISITRESPONSE']._serialized_start=145
@@ -47,13 +47,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CARDPROOF']._serialized_start=236
   _globals['_CARDPROOF']._serialized_end=444
   _globals['_CONFIRMBYCARDREQUEST']._serialized_start=447
-  _globals['_CONFIRMBYCARDREQUEST']._serialized_end=593
-  _globals['_EXPLAINBYCARDREQUEST']._serialized_start=595
-  _globals['_EXPLAINBYCARDREQUEST']._serialized_end=669
-  _globals['_EXPLAINBYCARDRESPONSE']._serialized_start=672
-  _globals['_EXPLAINBYCARDRESPONSE']._serialized_end=811
-  _globals['_CONFIRMBYCARDRESPONSE']._serialized_start=814
-  _globals['_CONFIRMBYCARDRESPONSE']._serialized_end=956
-  _globals['_CARDREADERSERVICE']._serialized_start=1380
-  _globals['_CARDREADERSERVICE']._serialized_end=1648
+  _globals['_CONFIRMBYCARDREQUEST']._serialized_end=615
+  _globals['_EXPLAINBYCARDREQUEST']._serialized_start=617
+  _globals['_EXPLAINBYCARDREQUEST']._serialized_end=691
+  _globals['_EXPLAINBYCARDRESPONSE']._serialized_start=694
+  _globals['_EXPLAINBYCARDRESPONSE']._serialized_end=833
+  _globals['_CONFIRMBYCARDRESPONSE']._serialized_start=836
+  _globals['_CONFIRMBYCARDRESPONSE']._serialized_end=978
+  _globals['_CARDREADERSERVICE']._serialized_start=1402
+  _globals['_CARDREADERSERVICE']._serialized_end=1670
 # @@protoc_insertion_point(module_scope)

@@ -204,8 +204,13 @@ class ConfirmByCardRequest(_message.Message):
     PROOF_FIELD_NUMBER: _builtins.int
     CONFIRMATION_DATE_FIELD_NUMBER: _builtins.int
     IS_LIMIT_CERTIFICATE_CONSENTED_FIELD_NUMBER: _builtins.int
+    ANSWER_TOKEN_FIELD_NUMBER: _builtins.int
     is_limit_certificate_consented: _builtins.bool
     """Whether the person consents to show the limit certificate."""
+    answer_token: _builtins.str
+    """Asks again for the answer that came with this token: the same card gets the same answer at the
+    same institution. Then an absent day is the token's. Empty: none.
+    """
     @_builtins.property
     def proof(self) -> Global___CardProof:
         """The card's proof. Required."""
@@ -220,10 +225,11 @@ class ConfirmByCardRequest(_message.Message):
         proof: Global___CardProof | None = ...,
         confirmation_date: _date_pb2.Date | None = ...,
         is_limit_certificate_consented: _builtins.bool = ...,
+        answer_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["confirmation_date", b"confirmation_date", "proof", b"proof"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmation_date", b"confirmation_date", "is_limit_certificate_consented", b"is_limit_certificate_consented", "proof", b"proof"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_token", b"answer_token", "confirmation_date", b"confirmation_date", "is_limit_certificate_consented", b"is_limit_certificate_consented", "proof", b"proof"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

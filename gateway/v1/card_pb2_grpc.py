@@ -77,8 +77,9 @@ class CardReaderServiceServicer(object):
     def ConfirmByCard(self, request, context):
         """Confirms eligibility of the card's holder.
 
-        Refuses with INVALID_ARGUMENT (FIELD_REQUIRED, FORMAT_WRONG, DATE_WRONG, DATE_OUT_OF_RANGE),
-        PERMISSION_DENIED (CHALLENGE_UNKNOWN, CHALLENGE_REPLAYED, CHALLENGE_EXPIRED,
+        Refuses with INVALID_ARGUMENT (FIELD_REQUIRED, FORMAT_WRONG, DATE_WRONG, DATE_OUT_OF_RANGE,
+        KNOWN_TIME_TOO_NEW, TOKEN_WRONG, TOKEN_OF_ANOTHER_QUESTION), FAILED_PRECONDITION
+        (TOKEN_RULES_UNKNOWN, FACTS_DISPOSED), PERMISSION_DENIED (CHALLENGE_UNKNOWN, CHALLENGE_REPLAYED, CHALLENGE_EXPIRED,
         CHALLENGE_AUDIENCE, CHAIN_INVALID, WRONG_POLICY, CARD_EXPIRED, CARD_REVOKED, PROOF_INVALID,
         PIN_WRONG, PIN_LOCKED, FACE_NOT_MATCHED, VISUAL_NOT_ALLOWED, ROLE_NOT_ALLOWED or a reason of the purpose check), UNAVAILABLE
         (STORE_UNAVAILABLE). Every refusal after the certificate was read is recorded.
@@ -91,7 +92,8 @@ class CardReaderServiceServicer(object):
         """Tells how the answer of a visit came about, as EligibilityService.ExplainEligibility does.
 
         Of a person whose card must find nothing (自己情報提供不可) nothing is told. Refuses as
-        ConfirmByCard does, and with RESOURCE_EXHAUSTED (TOO_MANY_MATCHES).
+        ConfirmByCard does, and with RESOURCE_EXHAUSTED (TOO_MANY_MATCHES). What is known now is
+        explained: a question with a token is refused with INVALID_ARGUMENT (TOKEN_NOT_TAKEN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,8 +47,9 @@ class CardReaderServiceStub:
     ConfirmByCard: _grpc.UnaryUnaryMultiCallable[_card_pb2.ConfirmByCardRequest, _card_pb2.ConfirmByCardResponse]
     """Confirms eligibility of the card's holder.
 
-    Refuses with INVALID_ARGUMENT (FIELD_REQUIRED, FORMAT_WRONG, DATE_WRONG, DATE_OUT_OF_RANGE),
-    PERMISSION_DENIED (CHALLENGE_UNKNOWN, CHALLENGE_REPLAYED, CHALLENGE_EXPIRED,
+    Refuses with INVALID_ARGUMENT (FIELD_REQUIRED, FORMAT_WRONG, DATE_WRONG, DATE_OUT_OF_RANGE,
+    KNOWN_TIME_TOO_NEW, TOKEN_WRONG, TOKEN_OF_ANOTHER_QUESTION), FAILED_PRECONDITION
+    (TOKEN_RULES_UNKNOWN, FACTS_DISPOSED), PERMISSION_DENIED (CHALLENGE_UNKNOWN, CHALLENGE_REPLAYED, CHALLENGE_EXPIRED,
     CHALLENGE_AUDIENCE, CHAIN_INVALID, WRONG_POLICY, CARD_EXPIRED, CARD_REVOKED, PROOF_INVALID,
     PIN_WRONG, PIN_LOCKED, FACE_NOT_MATCHED, VISUAL_NOT_ALLOWED, ROLE_NOT_ALLOWED or a reason of the purpose check), UNAVAILABLE
     (STORE_UNAVAILABLE). Every refusal after the certificate was read is recorded.
@@ -57,7 +58,8 @@ class CardReaderServiceStub:
     """Tells how the answer of a visit came about, as EligibilityService.ExplainEligibility does.
 
     Of a person whose card must find nothing (自己情報提供不可) nothing is told. Refuses as
-    ConfirmByCard does, and with RESOURCE_EXHAUSTED (TOO_MANY_MATCHES).
+    ConfirmByCard does, and with RESOURCE_EXHAUSTED (TOO_MANY_MATCHES). What is known now is
+    explained: a question with a token is refused with INVALID_ARGUMENT (TOKEN_NOT_TAKEN).
     """
 
 @_typing.type_check_only
@@ -79,8 +81,9 @@ class CardReaderServiceAsyncStub(CardReaderServiceStub):
     ConfirmByCard: _aio.UnaryUnaryMultiCallable[_card_pb2.ConfirmByCardRequest, _card_pb2.ConfirmByCardResponse]  # type: ignore[assignment]
     """Confirms eligibility of the card's holder.
 
-    Refuses with INVALID_ARGUMENT (FIELD_REQUIRED, FORMAT_WRONG, DATE_WRONG, DATE_OUT_OF_RANGE),
-    PERMISSION_DENIED (CHALLENGE_UNKNOWN, CHALLENGE_REPLAYED, CHALLENGE_EXPIRED,
+    Refuses with INVALID_ARGUMENT (FIELD_REQUIRED, FORMAT_WRONG, DATE_WRONG, DATE_OUT_OF_RANGE,
+    KNOWN_TIME_TOO_NEW, TOKEN_WRONG, TOKEN_OF_ANOTHER_QUESTION), FAILED_PRECONDITION
+    (TOKEN_RULES_UNKNOWN, FACTS_DISPOSED), PERMISSION_DENIED (CHALLENGE_UNKNOWN, CHALLENGE_REPLAYED, CHALLENGE_EXPIRED,
     CHALLENGE_AUDIENCE, CHAIN_INVALID, WRONG_POLICY, CARD_EXPIRED, CARD_REVOKED, PROOF_INVALID,
     PIN_WRONG, PIN_LOCKED, FACE_NOT_MATCHED, VISUAL_NOT_ALLOWED, ROLE_NOT_ALLOWED or a reason of the purpose check), UNAVAILABLE
     (STORE_UNAVAILABLE). Every refusal after the certificate was read is recorded.
@@ -89,7 +92,8 @@ class CardReaderServiceAsyncStub(CardReaderServiceStub):
     """Tells how the answer of a visit came about, as EligibilityService.ExplainEligibility does.
 
     Of a person whose card must find nothing (自己情報提供不可) nothing is told. Refuses as
-    ConfirmByCard does, and with RESOURCE_EXHAUSTED (TOO_MANY_MATCHES).
+    ConfirmByCard does, and with RESOURCE_EXHAUSTED (TOO_MANY_MATCHES). What is known now is
+    explained: a question with a token is refused with INVALID_ARGUMENT (TOKEN_NOT_TAKEN).
     """
 
 class CardReaderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -120,8 +124,9 @@ class CardReaderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_card_pb2.ConfirmByCardResponse, _abc.Awaitable[_card_pb2.ConfirmByCardResponse]]:
         """Confirms eligibility of the card's holder.
 
-        Refuses with INVALID_ARGUMENT (FIELD_REQUIRED, FORMAT_WRONG, DATE_WRONG, DATE_OUT_OF_RANGE),
-        PERMISSION_DENIED (CHALLENGE_UNKNOWN, CHALLENGE_REPLAYED, CHALLENGE_EXPIRED,
+        Refuses with INVALID_ARGUMENT (FIELD_REQUIRED, FORMAT_WRONG, DATE_WRONG, DATE_OUT_OF_RANGE,
+        KNOWN_TIME_TOO_NEW, TOKEN_WRONG, TOKEN_OF_ANOTHER_QUESTION), FAILED_PRECONDITION
+        (TOKEN_RULES_UNKNOWN, FACTS_DISPOSED), PERMISSION_DENIED (CHALLENGE_UNKNOWN, CHALLENGE_REPLAYED, CHALLENGE_EXPIRED,
         CHALLENGE_AUDIENCE, CHAIN_INVALID, WRONG_POLICY, CARD_EXPIRED, CARD_REVOKED, PROOF_INVALID,
         PIN_WRONG, PIN_LOCKED, FACE_NOT_MATCHED, VISUAL_NOT_ALLOWED, ROLE_NOT_ALLOWED or a reason of the purpose check), UNAVAILABLE
         (STORE_UNAVAILABLE). Every refusal after the certificate was read is recorded.
@@ -136,7 +141,8 @@ class CardReaderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Tells how the answer of a visit came about, as EligibilityService.ExplainEligibility does.
 
         Of a person whose card must find nothing (自己情報提供不可) nothing is told. Refuses as
-        ConfirmByCard does, and with RESOURCE_EXHAUSTED (TOO_MANY_MATCHES).
+        ConfirmByCard does, and with RESOURCE_EXHAUSTED (TOO_MANY_MATCHES). What is known now is
+        explained: a question with a token is refused with INVALID_ARGUMENT (TOKEN_NOT_TAKEN).
         """
 
 def add_CardReaderServiceServicer_to_server(servicer: CardReaderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

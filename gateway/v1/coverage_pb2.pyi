@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from gateway.v1 import eligibility_pb2 as _eligibility_pb2
 from gateway.v1 import types_pb2 as _types_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -1166,3 +1167,109 @@ class LookThrough(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LookThrough: _TypeAlias = LookThrough  # noqa: Y015
+
+@_typing.final
+class GetEnrolleeHistoryRequest(_message.Message):
+    """Asks what was ever learned of an enrollee."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSURED_ID_FIELD_NUMBER: _builtins.int
+    BIRTH_DATE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def insured_id(self) -> _types_pb2.InsuredId:
+        """The card's numbers of the enrollee, as last known. Required."""
+
+    @_builtins.property
+    def birth_date(self) -> _date_pb2.Date:
+        """Birth date of the enrollee, as last known. Required."""
+
+    def __init__(
+        self,
+        *,
+        insured_id: _types_pb2.InsuredId | None = ...,
+        birth_date: _date_pb2.Date | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "insured_id", b"insured_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "insured_id", b"insured_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEnrolleeHistoryRequest: _TypeAlias = GetEnrolleeHistoryRequest  # noqa: Y015
+
+@_typing.final
+class GetEnrolleeHistoryResponse(_message.Message):
+    """Tells what was ever learned of an enrollee."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    LINKS_FIELD_NUMBER: _builtins.int
+    IS_CUT_FIELD_NUMBER: _builtins.int
+    is_cut: _builtins.bool
+    """Whether older versions were left out, being more than `history_versions_max`."""
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___EnrolleeVersion]:
+        """The versions of each cover, in the order they were learned."""
+
+    @_builtins.property
+    def links(self) -> _containers.RepeatedCompositeFieldContainer[_eligibility_pb2.LearnedLink]:
+        """The links to a person, in the order they were learned; people are numbered within this answer."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[Global___EnrolleeVersion] | None = ...,
+        links: _abc.Iterable[_eligibility_pb2.LearnedLink] | None = ...,
+        is_cut: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_cut", b"is_cut", "links", b"links", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEnrolleeHistoryResponse: _TypeAlias = GetEnrolleeHistoryResponse  # noqa: Y015
+
+@_typing.final
+class EnrolleeVersion(_message.Message):
+    """Tells of one version of an enrollee's cover."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEARNED_FIELD_NUMBER: _builtins.int
+    INSURED_ID_FIELD_NUMBER: _builtins.int
+    BIRTH_DATE_FIELD_NUMBER: _builtins.int
+    CHANGED_ITEMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def learned(self) -> _eligibility_pb2.LearnedVersion:
+        """What it said, when it was learned, and from which upload and line."""
+
+    @_builtins.property
+    def insured_id(self) -> _types_pb2.InsuredId:
+        """The card's numbers in this version."""
+
+    @_builtins.property
+    def birth_date(self) -> _date_pb2.Date:
+        """The birth date in this version."""
+
+    @_builtins.property
+    def changed_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the items that are not as in the version before, such as "address". None for the first."""
+
+    def __init__(
+        self,
+        *,
+        learned: _eligibility_pb2.LearnedVersion | None = ...,
+        insured_id: _types_pb2.InsuredId | None = ...,
+        birth_date: _date_pb2.Date | None = ...,
+        changed_items: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "insured_id", b"insured_id", "learned", b"learned"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "changed_items", b"changed_items", "insured_id", b"insured_id", "learned", b"learned"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnrolleeVersion: _TypeAlias = EnrolleeVersion  # noqa: Y015

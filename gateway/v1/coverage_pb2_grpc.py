@@ -119,6 +119,11 @@ class CoverageServiceStub(object):
                 request_serializer=gateway_dot_v1_dot_coverage__pb2.ListLooksThroughRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_coverage__pb2.ListLooksThroughResponse.FromString,
                 _registered_method=True)
+        self.GetEnrolleeHistory = channel.unary_unary(
+                '/gateway.v1.CoverageService/GetEnrolleeHistory',
+                request_serializer=gateway_dot_v1_dot_coverage__pb2.GetEnrolleeHistoryRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_coverage__pb2.GetEnrolleeHistoryResponse.FromString,
+                _registered_method=True)
 
 
 class CoverageServiceServicer(object):
@@ -323,6 +328,18 @@ class CoverageServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetEnrolleeHistory(self, request, context):
+        """Tells all that was ever learned of one of the insurer's own enrollees, and from where.
+
+        Of other insurers nothing is told. Refuses with INVALID_ARGUMENT, PERMISSION_DENIED
+        (INSURER_NOT_CALLER, ROLE_NOT_ALLOWED or a reason of the purpose check), FAILED_PRECONDITION
+        (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS), RESOURCE_EXHAUSTED (TOO_MANY_MATCHES), UNAVAILABLE
+        (STORE_UNAVAILABLE, WRITER_UNAVAILABLE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CoverageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -405,6 +422,11 @@ def add_CoverageServiceServicer_to_server(servicer, server):
                     servicer.ListLooksThrough,
                     request_deserializer=gateway_dot_v1_dot_coverage__pb2.ListLooksThroughRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_coverage__pb2.ListLooksThroughResponse.SerializeToString,
+            ),
+            'GetEnrolleeHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEnrolleeHistory,
+                    request_deserializer=gateway_dot_v1_dot_coverage__pb2.GetEnrolleeHistoryRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_coverage__pb2.GetEnrolleeHistoryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -843,6 +865,33 @@ class CoverageService(object):
             '/gateway.v1.CoverageService/ListLooksThrough',
             gateway_dot_v1_dot_coverage__pb2.ListLooksThroughRequest.SerializeToString,
             gateway_dot_v1_dot_coverage__pb2.ListLooksThroughResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEnrolleeHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.CoverageService/GetEnrolleeHistory',
+            gateway_dot_v1_dot_coverage__pb2.GetEnrolleeHistoryRequest.SerializeToString,
+            gateway_dot_v1_dot_coverage__pb2.GetEnrolleeHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -169,6 +169,14 @@ class CoverageServiceStub:
     Refuses with INVALID_ARGUMENT for a bad field, FAILED_PRECONDITION (COVERAGE_UNKNOWN,
     COVERAGE_AMBIGUOUS), PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
     """
+    GetEnrolleeHistory: _grpc.UnaryUnaryMultiCallable[_coverage_pb2.GetEnrolleeHistoryRequest, _coverage_pb2.GetEnrolleeHistoryResponse]
+    """Tells all that was ever learned of one of the insurer's own enrollees, and from where.
+
+    Of other insurers nothing is told. Refuses with INVALID_ARGUMENT, PERMISSION_DENIED
+    (INSURER_NOT_CALLER, ROLE_NOT_ALLOWED or a reason of the purpose check), FAILED_PRECONDITION
+    (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS), RESOURCE_EXHAUSTED (TOO_MANY_MATCHES), UNAVAILABLE
+    (STORE_UNAVAILABLE, WRITER_UNAVAILABLE).
+    """
 
 @_typing.type_check_only
 class CoverageServiceAsyncStub(CoverageServiceStub):
@@ -309,6 +317,14 @@ class CoverageServiceAsyncStub(CoverageServiceStub):
 
     Refuses with INVALID_ARGUMENT for a bad field, FAILED_PRECONDITION (COVERAGE_UNKNOWN,
     COVERAGE_AMBIGUOUS), PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+    """
+    GetEnrolleeHistory: _aio.UnaryUnaryMultiCallable[_coverage_pb2.GetEnrolleeHistoryRequest, _coverage_pb2.GetEnrolleeHistoryResponse]  # type: ignore[assignment]
+    """Tells all that was ever learned of one of the insurer's own enrollees, and from where.
+
+    Of other insurers nothing is told. Refuses with INVALID_ARGUMENT, PERMISSION_DENIED
+    (INSURER_NOT_CALLER, ROLE_NOT_ALLOWED or a reason of the purpose check), FAILED_PRECONDITION
+    (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS), RESOURCE_EXHAUSTED (TOO_MANY_MATCHES), UNAVAILABLE
+    (STORE_UNAVAILABLE, WRITER_UNAVAILABLE).
     """
 
 class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -543,6 +559,20 @@ class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Refuses with INVALID_ARGUMENT for a bad field, FAILED_PRECONDITION (COVERAGE_UNKNOWN,
         COVERAGE_AMBIGUOUS), PERMISSION_DENIED (ROLE_NOT_ALLOWED, INSURER_NOT_CALLER), UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def GetEnrolleeHistory(
+        self,
+        request: _coverage_pb2.GetEnrolleeHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_coverage_pb2.GetEnrolleeHistoryResponse, _abc.Awaitable[_coverage_pb2.GetEnrolleeHistoryResponse]]:
+        """Tells all that was ever learned of one of the insurer's own enrollees, and from where.
+
+        Of other insurers nothing is told. Refuses with INVALID_ARGUMENT, PERMISSION_DENIED
+        (INSURER_NOT_CALLER, ROLE_NOT_ALLOWED or a reason of the purpose check), FAILED_PRECONDITION
+        (COVERAGE_UNKNOWN, COVERAGE_AMBIGUOUS), RESOURCE_EXHAUSTED (TOO_MANY_MATCHES), UNAVAILABLE
+        (STORE_UNAVAILABLE, WRITER_UNAVAILABLE).
         """
 
 def add_CoverageServiceServicer_to_server(servicer: CoverageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

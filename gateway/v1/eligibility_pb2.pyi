@@ -77,8 +77,13 @@ class ConfirmEligibilityRequest(_message.Message):
     CONFIRMATION_DATE_FIELD_NUMBER: _builtins.int
     IS_LIMIT_CERTIFICATE_CONSENTED_FIELD_NUMBER: _builtins.int
     KNOWN_TIME_FIELD_NUMBER: _builtins.int
+    ANSWER_TOKEN_FIELD_NUMBER: _builtins.int
     is_limit_certificate_consented: _builtins.bool
     """Whether the person consents to show the limit certificate."""
+    answer_token: _builtins.str
+    """Asks again for the answer that came with this token: the same question of the same institution
+    gets the same answer, see docs/tokens.md. Then an absent day is the token's. Empty: none.
+    """
     @_builtins.property
     def insured_id(self) -> _types_pb2.InsuredId:
         """The card's numbers. Required."""
@@ -103,10 +108,11 @@ class ConfirmEligibilityRequest(_message.Message):
         confirmation_date: _date_pb2.Date | None = ...,
         is_limit_certificate_consented: _builtins.bool = ...,
         known_time: _timestamp_pb2.Timestamp | None = ...,
+        answer_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "confirmation_date", b"confirmation_date", "insured_id", b"insured_id", "known_time", b"known_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "confirmation_date", b"confirmation_date", "insured_id", b"insured_id", "is_limit_certificate_consented", b"is_limit_certificate_consented", "known_time", b"known_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_token", b"answer_token", "birth_date", b"birth_date", "confirmation_date", b"confirmation_date", "insured_id", b"insured_id", "is_limit_certificate_consented", b"is_limit_certificate_consented", "known_time", b"known_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -128,6 +134,7 @@ class ConfirmEligibilityResponse(_message.Message):
     PROCESS_TIME_FIELD_NUMBER: _builtins.int
     ACCESS_RECORD_ID_FIELD_NUMBER: _builtins.int
     DECIDED_BY_FIELD_NUMBER: _builtins.int
+    ANSWER_TOKEN_FIELD_NUMBER: _builtins.int
     validity: _types_pb2.Validity.ValueType
     """The official answer."""
     reason: _builtins.str
@@ -142,6 +149,8 @@ class ConfirmEligibilityResponse(_message.Message):
     """By which route the question came."""
     access_record_id: _builtins.str
     """Name of the access record of this look."""
+    answer_token: _builtins.str
+    """With it the same question gets the same answer again: 68 characters that tell nothing of it."""
     @_builtins.property
     def coverages(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Coverage]:
         """The cover asked for; several with SEVERAL_PEOPLE, none with NO_SUCH_COVER."""
@@ -171,10 +180,11 @@ class ConfirmEligibilityResponse(_message.Message):
         process_time: _timestamp_pb2.Timestamp | None = ...,
         access_record_id: _builtins.str = ...,
         decided_by: _abc.Iterable[Global___DecidingVersion] | None = ...,
+        answer_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["confirmation_date", b"confirmation_date", "process_time", b"process_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_record_id", b"access_record_id", "confirmation_date", b"confirmation_date", "coverages", b"coverages", "decided_by", b"decided_by", "explanation_en", b"explanation_en", "explanation_ja", b"explanation_ja", "process_time", b"process_time", "reason", b"reason", "route", b"route", "validity", b"validity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_record_id", b"access_record_id", "answer_token", b"answer_token", "confirmation_date", b"confirmation_date", "coverages", b"coverages", "decided_by", b"decided_by", "explanation_en", b"explanation_en", "explanation_ja", b"explanation_ja", "process_time", b"process_time", "reason", b"reason", "route", b"route", "validity", b"validity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -42,8 +42,10 @@ class EligibilityServiceStub:
 
     Refuses with INVALID_ARGUMENT (FIELD_REQUIRED, FORMAT_WRONG, LENGTH_WRONG, TOO_LONG,
     CHECK_DIGIT_WRONG, INSURER_UNIDENTIFIED, DATE_WRONG, DATE_OUT_OF_RANGE,
-    BIRTH_DATE_IN_FUTURE, KNOWN_TIME_TOO_NEW), PERMISSION_DENIED (ROLE_NOT_ALLOWED or a reason of
-    the purpose check), RESOURCE_EXHAUSTED (TOO_MANY_MATCHES), UNAVAILABLE (STORE_UNAVAILABLE).
+    BIRTH_DATE_IN_FUTURE, KNOWN_TIME_TOO_NEW, TOKEN_WRONG, TOKEN_OF_ANOTHER_QUESTION),
+    FAILED_PRECONDITION (TOKEN_RULES_UNKNOWN, FACTS_DISPOSED), PERMISSION_DENIED
+    (ROLE_NOT_ALLOWED or a reason of the purpose check), RESOURCE_EXHAUSTED (TOO_MANY_MATCHES),
+    UNAVAILABLE (STORE_UNAVAILABLE).
     """
     ExplainEligibility: _grpc.UnaryUnaryMultiCallable[_eligibility_pb2.ExplainEligibilityRequest, _eligibility_pb2.ExplainEligibilityResponse]
     """Tells how an answer came about: what was learned, in order, and what each piece changed.
@@ -66,8 +68,10 @@ class EligibilityServiceAsyncStub(EligibilityServiceStub):
 
     Refuses with INVALID_ARGUMENT (FIELD_REQUIRED, FORMAT_WRONG, LENGTH_WRONG, TOO_LONG,
     CHECK_DIGIT_WRONG, INSURER_UNIDENTIFIED, DATE_WRONG, DATE_OUT_OF_RANGE,
-    BIRTH_DATE_IN_FUTURE, KNOWN_TIME_TOO_NEW), PERMISSION_DENIED (ROLE_NOT_ALLOWED or a reason of
-    the purpose check), RESOURCE_EXHAUSTED (TOO_MANY_MATCHES), UNAVAILABLE (STORE_UNAVAILABLE).
+    BIRTH_DATE_IN_FUTURE, KNOWN_TIME_TOO_NEW, TOKEN_WRONG, TOKEN_OF_ANOTHER_QUESTION),
+    FAILED_PRECONDITION (TOKEN_RULES_UNKNOWN, FACTS_DISPOSED), PERMISSION_DENIED
+    (ROLE_NOT_ALLOWED or a reason of the purpose check), RESOURCE_EXHAUSTED (TOO_MANY_MATCHES),
+    UNAVAILABLE (STORE_UNAVAILABLE).
     """
     ExplainEligibility: _aio.UnaryUnaryMultiCallable[_eligibility_pb2.ExplainEligibilityRequest, _eligibility_pb2.ExplainEligibilityResponse]  # type: ignore[assignment]
     """Tells how an answer came about: what was learned, in order, and what each piece changed.
@@ -93,8 +97,10 @@ class EligibilityServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Refuses with INVALID_ARGUMENT (FIELD_REQUIRED, FORMAT_WRONG, LENGTH_WRONG, TOO_LONG,
         CHECK_DIGIT_WRONG, INSURER_UNIDENTIFIED, DATE_WRONG, DATE_OUT_OF_RANGE,
-        BIRTH_DATE_IN_FUTURE, KNOWN_TIME_TOO_NEW), PERMISSION_DENIED (ROLE_NOT_ALLOWED or a reason of
-        the purpose check), RESOURCE_EXHAUSTED (TOO_MANY_MATCHES), UNAVAILABLE (STORE_UNAVAILABLE).
+        BIRTH_DATE_IN_FUTURE, KNOWN_TIME_TOO_NEW, TOKEN_WRONG, TOKEN_OF_ANOTHER_QUESTION),
+        FAILED_PRECONDITION (TOKEN_RULES_UNKNOWN, FACTS_DISPOSED), PERMISSION_DENIED
+        (ROLE_NOT_ALLOWED or a reason of the purpose check), RESOURCE_EXHAUSTED (TOO_MANY_MATCHES),
+        UNAVAILABLE (STORE_UNAVAILABLE).
         """
 
     @_abc_1.abstractmethod

@@ -23,30 +23,35 @@ _sym_db = _symbol_database.Default()
 
 
 from gateway.v1 import card_pb2 as gateway_dot_v1_dot_card__pb2
+from gateway.v1 import eligibility_pb2 as gateway_dot_v1_dot_eligibility__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gateway/v1/person.proto\x12\ngateway.v1\x1a\x15gateway/v1/card.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x15\n\x13\x42\x65ginSessionRequest\"Z\n\x14\x42\x65ginSessionResponse\x12\x11\n\tchallenge\x18\x01 \x01(\x0c\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x13RegisterCardRequest\x12$\n\x05proof\x18\x01 \x01(\x0b\x32\x15.gateway.v1.CardProof\"_\n\x14RegisterCardResponse\x12\x12\n\nis_changed\x18\x01 \x01(\x08\x12\x33\n\x0fregistered_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Q\n\x16ListOwnAccessesRequest\x12$\n\x05proof\x18\x01 \x01(\x0b\x32\x15.gateway.v1.CardProof\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"B\n\x17ListOwnAccessesResponse\x12\'\n\x08\x61\x63\x63\x65sses\x18\x01 \x03(\x0b\x32\x15.gateway.v1.OwnAccess\"\xdc\x01\n\tOwnAccess\x12/\n\x0b\x61\x63\x63\x65ss_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12\x12\n\npurpose_ja\x18\x06 \x01(\t\x12\x12\n\npurpose_en\x18\x07 \x01(\t\x12\x0f\n\x07outcome\x18\x08 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\t \x01(\t\x12\x18\n\x10\x61\x63\x63\x65ss_record_id\x18\n \x01(\t2\x91\x02\n\rPersonService\x12Q\n\x0c\x42\x65ginSession\x12\x1f.gateway.v1.BeginSessionRequest\x1a .gateway.v1.BeginSessionResponse\x12Q\n\x0cRegisterCard\x12\x1f.gateway.v1.RegisterCardRequest\x1a .gateway.v1.RegisterCardResponse\x12Z\n\x0fListOwnAccesses\x12\".gateway.v1.ListOwnAccessesRequest\x1a#.gateway.v1.ListOwnAccessesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gateway/v1/person.proto\x12\ngateway.v1\x1a\x15gateway/v1/card.proto\x1a\x1cgateway/v1/eligibility.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x15\n\x13\x42\x65ginSessionRequest\"Z\n\x14\x42\x65ginSessionResponse\x12\x11\n\tchallenge\x18\x01 \x01(\x0c\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x13RegisterCardRequest\x12$\n\x05proof\x18\x01 \x01(\x0b\x32\x15.gateway.v1.CardProof\"_\n\x14RegisterCardResponse\x12\x12\n\nis_changed\x18\x01 \x01(\x08\x12\x33\n\x0fregistered_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Q\n\x16ListOwnAccessesRequest\x12$\n\x05proof\x18\x01 \x01(\x0b\x32\x15.gateway.v1.CardProof\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"B\n\x17ListOwnAccessesResponse\x12\'\n\x08\x61\x63\x63\x65sses\x18\x01 \x03(\x0b\x32\x15.gateway.v1.OwnAccess\"\xdc\x01\n\tOwnAccess\x12/\n\x0b\x61\x63\x63\x65ss_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12\x12\n\npurpose_ja\x18\x06 \x01(\t\x12\x12\n\npurpose_en\x18\x07 \x01(\t\x12\x0f\n\x07outcome\x18\x08 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\t \x01(\t\x12\x18\n\x10\x61\x63\x63\x65ss_record_id\x18\n \x01(\t\"<\n\x14GetOwnHistoryRequest\x12$\n\x05proof\x18\x01 \x01(\x0b\x32\x15.gateway.v1.CardProof\"U\n\x15GetOwnHistoryResponse\x12,\n\x08versions\x18\x01 \x03(\x0b\x32\x1a.gateway.v1.LearnedVersion\x12\x0e\n\x06is_cut\x18\x02 \x01(\x08\x32\xe7\x02\n\rPersonService\x12Q\n\x0c\x42\x65ginSession\x12\x1f.gateway.v1.BeginSessionRequest\x1a .gateway.v1.BeginSessionResponse\x12Q\n\x0cRegisterCard\x12\x1f.gateway.v1.RegisterCardRequest\x1a .gateway.v1.RegisterCardResponse\x12Z\n\x0fListOwnAccesses\x12\".gateway.v1.ListOwnAccessesRequest\x1a#.gateway.v1.ListOwnAccessesResponse\x12T\n\rGetOwnHistory\x12 .gateway.v1.GetOwnHistoryRequest\x1a!.gateway.v1.GetOwnHistoryResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gateway.v1.person_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BEGINSESSIONREQUEST']._serialized_start=95
-  _globals['_BEGINSESSIONREQUEST']._serialized_end=116
-  _globals['_BEGINSESSIONRESPONSE']._serialized_start=118
-  _globals['_BEGINSESSIONRESPONSE']._serialized_end=208
-  _globals['_REGISTERCARDREQUEST']._serialized_start=210
-  _globals['_REGISTERCARDREQUEST']._serialized_end=269
-  _globals['_REGISTERCARDRESPONSE']._serialized_start=271
-  _globals['_REGISTERCARDRESPONSE']._serialized_end=366
-  _globals['_LISTOWNACCESSESREQUEST']._serialized_start=368
-  _globals['_LISTOWNACCESSESREQUEST']._serialized_end=449
-  _globals['_LISTOWNACCESSESRESPONSE']._serialized_start=451
-  _globals['_LISTOWNACCESSESRESPONSE']._serialized_end=517
-  _globals['_OWNACCESS']._serialized_start=520
-  _globals['_OWNACCESS']._serialized_end=740
-  _globals['_PERSONSERVICE']._serialized_start=743
-  _globals['_PERSONSERVICE']._serialized_end=1016
+  _globals['_BEGINSESSIONREQUEST']._serialized_start=125
+  _globals['_BEGINSESSIONREQUEST']._serialized_end=146
+  _globals['_BEGINSESSIONRESPONSE']._serialized_start=148
+  _globals['_BEGINSESSIONRESPONSE']._serialized_end=238
+  _globals['_REGISTERCARDREQUEST']._serialized_start=240
+  _globals['_REGISTERCARDREQUEST']._serialized_end=299
+  _globals['_REGISTERCARDRESPONSE']._serialized_start=301
+  _globals['_REGISTERCARDRESPONSE']._serialized_end=396
+  _globals['_LISTOWNACCESSESREQUEST']._serialized_start=398
+  _globals['_LISTOWNACCESSESREQUEST']._serialized_end=479
+  _globals['_LISTOWNACCESSESRESPONSE']._serialized_start=481
+  _globals['_LISTOWNACCESSESRESPONSE']._serialized_end=547
+  _globals['_OWNACCESS']._serialized_start=550
+  _globals['_OWNACCESS']._serialized_end=770
+  _globals['_GETOWNHISTORYREQUEST']._serialized_start=772
+  _globals['_GETOWNHISTORYREQUEST']._serialized_end=832
+  _globals['_GETOWNHISTORYRESPONSE']._serialized_start=834
+  _globals['_GETOWNHISTORYRESPONSE']._serialized_end=919
+  _globals['_PERSONSERVICE']._serialized_start=922
+  _globals['_PERSONSERVICE']._serialized_end=1281
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from gateway.v1 import card_pb2 as _card_pb2
+from gateway.v1 import eligibility_pb2 as _eligibility_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -228,3 +229,55 @@ class OwnAccess(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OwnAccess: _TypeAlias = OwnAccess  # noqa: Y015
+
+@_typing.final
+class GetOwnHistoryRequest(_message.Message):
+    """Asks what was ever learned of the person's covers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROOF_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def proof(self) -> _card_pb2.CardProof:
+        """The card's proof, with PIN. Required."""
+
+    def __init__(
+        self,
+        *,
+        proof: _card_pb2.CardProof | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOwnHistoryRequest: _TypeAlias = GetOwnHistoryRequest  # noqa: Y015
+
+@_typing.final
+class GetOwnHistoryResponse(_message.Message):
+    """Tells what was ever learned of the person's covers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    IS_CUT_FIELD_NUMBER: _builtins.int
+    is_cut: _builtins.bool
+    """Whether older versions were left out, being more than `history_versions_max`."""
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[_eligibility_pb2.LearnedVersion]:
+        """The versions of each cover, in the order they were learned."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[_eligibility_pb2.LearnedVersion] | None = ...,
+        is_cut: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_cut", b"is_cut", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOwnHistoryResponse: _TypeAlias = GetOwnHistoryResponse  # noqa: Y015

@@ -52,6 +52,11 @@ class PersonServiceStub(object):
                 request_serializer=gateway_dot_v1_dot_person__pb2.ListOwnAccessesRequest.SerializeToString,
                 response_deserializer=gateway_dot_v1_dot_person__pb2.ListOwnAccessesResponse.FromString,
                 _registered_method=True)
+        self.GetOwnHistory = channel.unary_unary(
+                '/gateway.v1.PersonService/GetOwnHistory',
+                request_serializer=gateway_dot_v1_dot_person__pb2.GetOwnHistoryRequest.SerializeToString,
+                response_deserializer=gateway_dot_v1_dot_person__pb2.GetOwnHistoryResponse.FromString,
+                _registered_method=True)
 
 
 class PersonServiceServicer(object):
@@ -91,6 +96,15 @@ class PersonServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetOwnHistory(self, request, context):
+        """Tells the person all that was ever learned of their own covers, and from whom.
+
+        Refuses as ListOwnAccesses does, and with RESOURCE_EXHAUSTED (TOO_MANY_MATCHES).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PersonServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -108,6 +122,11 @@ def add_PersonServiceServicer_to_server(servicer, server):
                     servicer.ListOwnAccesses,
                     request_deserializer=gateway_dot_v1_dot_person__pb2.ListOwnAccessesRequest.FromString,
                     response_serializer=gateway_dot_v1_dot_person__pb2.ListOwnAccessesResponse.SerializeToString,
+            ),
+            'GetOwnHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOwnHistory,
+                    request_deserializer=gateway_dot_v1_dot_person__pb2.GetOwnHistoryRequest.FromString,
+                    response_serializer=gateway_dot_v1_dot_person__pb2.GetOwnHistoryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -194,6 +213,33 @@ class PersonService(object):
             '/gateway.v1.PersonService/ListOwnAccesses',
             gateway_dot_v1_dot_person__pb2.ListOwnAccessesRequest.SerializeToString,
             gateway_dot_v1_dot_person__pb2.ListOwnAccessesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOwnHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gateway.v1.PersonService/GetOwnHistory',
+            gateway_dot_v1_dot_person__pb2.GetOwnHistoryRequest.SerializeToString,
+            gateway_dot_v1_dot_person__pb2.GetOwnHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

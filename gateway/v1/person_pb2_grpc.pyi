@@ -55,6 +55,11 @@ class PersonServiceStub:
     Refuses as RegisterCard does, and with NOT_FOUND (CARD_NOT_REGISTERED) and PERMISSION_DENIED
     (NOT_DISCLOSED).
     """
+    GetOwnHistory: _grpc.UnaryUnaryMultiCallable[_person_pb2.GetOwnHistoryRequest, _person_pb2.GetOwnHistoryResponse]
+    """Tells the person all that was ever learned of their own covers, and from whom.
+
+    Refuses as ListOwnAccesses does, and with RESOURCE_EXHAUSTED (TOO_MANY_MATCHES).
+    """
 
 @_typing.type_check_only
 class PersonServiceAsyncStub(PersonServiceStub):
@@ -82,6 +87,11 @@ class PersonServiceAsyncStub(PersonServiceStub):
 
     Refuses as RegisterCard does, and with NOT_FOUND (CARD_NOT_REGISTERED) and PERMISSION_DENIED
     (NOT_DISCLOSED).
+    """
+    GetOwnHistory: _aio.UnaryUnaryMultiCallable[_person_pb2.GetOwnHistoryRequest, _person_pb2.GetOwnHistoryResponse]  # type: ignore[assignment]
+    """Tells the person all that was ever learned of their own covers, and from whom.
+
+    Refuses as ListOwnAccesses does, and with RESOURCE_EXHAUSTED (TOO_MANY_MATCHES).
     """
 
 class PersonServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -125,6 +135,17 @@ class PersonServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Refuses as RegisterCard does, and with NOT_FOUND (CARD_NOT_REGISTERED) and PERMISSION_DENIED
         (NOT_DISCLOSED).
+        """
+
+    @_abc_1.abstractmethod
+    def GetOwnHistory(
+        self,
+        request: _person_pb2.GetOwnHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_person_pb2.GetOwnHistoryResponse, _abc.Awaitable[_person_pb2.GetOwnHistoryResponse]]:
+        """Tells the person all that was ever learned of their own covers, and from whom.
+
+        Refuses as ListOwnAccesses does, and with RESOURCE_EXHAUSTED (TOO_MANY_MATCHES).
         """
 
 def add_PersonServiceServicer_to_server(servicer: PersonServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

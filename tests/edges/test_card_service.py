@@ -44,6 +44,7 @@ from tests.edges.card_stand import (
     Refused,
     refused,
 )
+from tests.usecases.tokens import tokens
 
 LIMIT = LimitCertificate(Period(date(2020, 4, 1)), LimitKind.LIMIT, LimitClass.B04)
 OPEN_MAX = 40
@@ -79,7 +80,7 @@ class Served(CardHouse):
         """The services over that store, which share their challenges."""
         door, cards = Door(published_policy(), self.accesses), self.cards(OPEN_MAX)
         limits = LookupLimits(366, 31, 16, 2_000)
-        visits = CardReaderService(self.store, door, cards, Rules(), limits)
+        visits = CardReaderService(self.store, door, cards, tokens(), limits)
         whys = CardExplanationService(self.store, door, cards, Rules(), ExplainLimits(limits, 9))
         return (*visits.methods(), *whys.methods())
 
@@ -355,3 +356,20 @@ async def test_nothing_is_answered_that_cannot_be_recorded(served: Served) -> No
     served.accesses.is_full = True
     seen = await refused(served.visit())
     assert (seen.status, seen.reason) == ("UNAVAILABLE", "STORE_UNAVAILABLE")
+
+
+async def test_a_visit_can_be_asked_again_with_its_token(served: Served) -> None:
+    """The same card gets the same answer, whose day is the token's; an explanation takes none."""
+    then = await served.visit()
+    token = then.confirmation.answer_token
+    served.now = Instant(served.now + 10_000_000)
+    again = await served.visit(token=token)
+    assert token == again.confirmation.answer_token
+    for name in ("validity", "reason", "coverages", "confirmation_date", "decided_by"):
+        assert getattr(then.confirmation, name) == getattr(again.confirmation, name)
+    assert then.confirmation.access_record_id != again.confirmation.access_record_id
+    other = await refused(served.visit(served.new, token=token))
+    assert (other.status, other.reason) == ("INVALID_ARGUMENT", "TOKEN_OF_ANOTHER_QUESTION")
+    async with served.channel() as channel:
+        explained = await refused(Reader(channel).explained(served.ann, VISUAL, token=token))
+    assert (explained.status, explained.reason) == ("INVALID_ARGUMENT", "TOKEN_NOT_TAKEN")

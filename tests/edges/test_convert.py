@@ -30,9 +30,12 @@ from gateway.domain.eligibility import ByNumber, Rules, confirm
 from gateway.domain.errors import InvalidInput, Refusal
 from gateway.domain.identifiers import EnrolleeKey, InsuredId, InsurerNumber, PersonKey
 from gateway.domain.period import Instant, Period
+from gateway.domain.purpose import Role
 from gateway.edges.rpc import convert
+from gateway.usecases.context import Caller, Context
 from gateway.v1.eligibility_pb2 import ConfirmEligibilityRequest, ConfirmEligibilityResponse
 from gateway.v1.types_pb2 import InsuredId as InsuredIdMessage
+from tests.usecases.tokens import tokens
 
 NOW = Instant(1_776_211_200_123_456)
 ON = date(2026, 4, 15)
@@ -60,6 +63,13 @@ COVER = Coverage(
 )
 
 
+def at(now: Instant) -> Context:
+    """A call of the institution at an instant."""
+    return Context(
+        Caller(Role.INSTITUTION, INSTITUTION), now, "EligibilityService/ConfirmEligibility"
+    )
+
+
 def answered(*, is_limit_consented: bool) -> ConfirmEligibilityResponse:
     """The answer about the one person, over the wire and back."""
     history = History(PersonKey(b"p"), 3, (Enrolment(EnrolleeKey(b"e"), True, (COVER,)),))
@@ -71,7 +81,9 @@ def answered(*, is_limit_consented: bool) -> ConfirmEligibilityResponse:
         institution_code=INSTITUTION,
     )
     answer = confirm([compact(history, convert.sheet)], asked, Rules())
-    return ConfirmEligibilityResponse.FromString(convert.confirmation(answer, asked, NOW, "life-1"))
+    return ConfirmEligibilityResponse.FromString(
+        convert.confirmation(answer, asked, NOW, "life-1", "token-1")
+    )
 
 
 def test_an_answer_put_together_of_parts_reads_as_one_message() -> None:
@@ -120,7 +132,9 @@ def test_a_sheet_of_any_length_is_framed_right(length: int) -> None:
     )
     asked = ByNumber.of(CARD, COVER.birth_date, ON)
     answer = confirm([compact(history, convert.sheet)], asked, Rules())
-    read = ConfirmEligibilityResponse.FromString(convert.confirmation(answer, asked, NOW, "x-1"))
+    read = ConfirmEligibilityResponse.FromString(
+        convert.confirmation(answer, asked, NOW, "x-1", "")
+    )
 
     assert length == len(read.coverages[0].address)
 
@@ -137,9 +151,9 @@ def question(**changed: object) -> ConfirmEligibilityRequest:
 def test_without_a_day_the_question_is_about_today_in_japan() -> None:
     """15 UTC on the 14th is already the 15th in Tokyo."""
     late_evening = Instant(1_776_178_800_000_000)
-    asked, known = convert.query(question(), INSTITUTION, late_evening)
+    asked, as_of = convert.query(question(), at(late_evening), tokens())
 
-    assert (date(2026, 4, 15), None) == (asked.on, known)
+    assert (date(2026, 4, 15), None) == (asked.on, as_of.known)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +189,7 @@ def test_a_bad_field_is_named_by_its_path(
 ) -> None:
     """Every refusal of a question says which field and why."""
     with pytest.raises(InvalidInput) as refused:
-        convert.query(question(**changed), INSTITUTION, NOW)
+        convert.query(question(**changed), at(NOW), tokens())
 
     assert (field, reason) == (refused.value.field, refused.value.reason)
 
@@ -198,7 +212,7 @@ def test_no_question_raises_anything_but_a_refusal(
         birth_date=Date(year=year, month=month, day=1),
     )
     try:
-        asked, _ = convert.query(request, INSTITUTION, NOW)
+        asked, _ = convert.query(request, at(NOW), tokens())
     except Refusal:
         return
     assert asked.birth_date.day == 1

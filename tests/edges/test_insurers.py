@@ -10,7 +10,6 @@ import pytest
 from google.protobuf.message import Message
 from google.type.date_pb2 import Date
 
-from gateway.domain.eligibility import Rules
 from gateway.domain.errors import InvalidInput
 from gateway.domain.identifiers import InsurerNumber
 from gateway.domain.purpose import Role
@@ -35,6 +34,7 @@ from tests.usecases.registration import (
     new,
     said,
 )
+from tests.usecases.tokens import tokens
 
 LIMITS = LookupLimits(3_650, 366, 9, 0)
 CLINIC = Context(
@@ -62,7 +62,7 @@ def card(insurer: InsurerNumber = INSURER, number: str = "1") -> types_pb2.Insur
 def why(stand: Stand) -> Handle:
     """The service that explains."""
     limits = ExplainLimits(LIMITS, 9)
-    return ExplanationService(stand.store, stand.door, Rules(), limits).explain_eligibility
+    return ExplanationService(stand.store, stand.door, tokens(), limits).explain_eligibility
 
 
 def asked(on: date = date(2025, 9, 1)) -> eligibility_pb2.ConfirmEligibilityRequest:
@@ -88,7 +88,7 @@ async def test_an_explanation_says_what_a_confirmation_says(stand: Stand) -> Non
     explained = eligibility_pb2.ExplainEligibilityResponse.FromString(
         await why(stand)(spelled(request), CLINIC)
     )
-    service = EligibilityService(stand.store, stand.door, Rules(), LIMITS)
+    service = EligibilityService(stand.store, stand.door, tokens(), LIMITS)
     confirmed = eligibility_pb2.ConfirmEligibilityResponse.FromString(
         await service.confirm_eligibility(spelled(asked()), CLINIC)
     )

@@ -118,7 +118,7 @@ class Served(CardHouse):
             new_key,
             lambda: self.now,
         )
-        return PersonService(portal)
+        return PersonService(portal, 9)
 
     async def sign_up(
         self, card: SimulatedCard | None = None, pin: str = PIN

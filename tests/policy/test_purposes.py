@@ -12,6 +12,7 @@ from gateway.policy import published_policy
 from gateway.usecases import (
     check_claims,
     confirm_eligibility,
+    enrollee_history,
     inquiries,
     list_collections,
     list_overlaps,
@@ -58,6 +59,13 @@ ALLOWED = {
     ),
     "OQS-PER-02": Request(
         "OQS-PER-02",
+        Role.PORTAL,
+        Operation.DISCLOSE,
+        frozenset({QUALIFICATION}),
+        Role.PORTAL,
+    ),
+    "OQS-PER-03": Request(
+        "OQS-PER-03",
         Role.PORTAL,
         Operation.DISCLOSE,
         frozenset({QUALIFICATION}),
@@ -153,6 +161,13 @@ DENIED = {
         ({"role": Role.INSTITUTION}, "ACTOR_NOT_ALLOWED"),
         ({"operation": Operation.REGISTER}, "KIND_MISMATCH"),
         ({"recipient": Role.INSTITUTION}, "RECIPIENT_NOT_ALLOWED"),
+        ({"data": frozenset({CERTIFICATE})}, "DATA_NOT_IN_PURPOSE"),
+    ],
+    "OQS-PER-03": [
+        ({"role": Role.INSTITUTION}, "ACTOR_NOT_ALLOWED"),
+        ({"role": Role.INSURER}, "ACTOR_NOT_ALLOWED"),
+        ({"operation": Operation.REGISTER}, "KIND_MISMATCH"),
+        ({"recipient": Role.INSURER}, "RECIPIENT_NOT_ALLOWED"),
         ({"data": frozenset({CERTIFICATE})}, "DATA_NOT_IN_PURPOSE"),
     ],
     "KP1-D-08": [
@@ -281,6 +296,8 @@ def test_no_institution_can_reach_a_my_number(role: Role) -> None:
         (number_stages.ERRAND, Role.INSURER),
         (portal.REGISTERING, Role.PORTAL),
         (portal.OWN_ACCESSES, Role.PORTAL),
+        (portal.OWN_HISTORY, Role.PORTAL),
+        (enrollee_history.ERRAND, Role.INSURER),
         (check_claims.ERRAND, Role.REVIEW_BODY),
         (inquiries.ERRAND, Role.INSURER),
         (inquiries.ERRAND_WITH_BENEFITS, Role.INSURER),

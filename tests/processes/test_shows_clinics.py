@@ -46,3 +46,12 @@ def test_attacks_by_card_are_refused_and_recorded() -> None:
 def test_who_may_not_ask_is_refused() -> None:
     """No certificate, a foreign CA, a wrong role, another's number."""
     assert "EXPECTED" not in run("loadtests.refusals")
+
+
+def test_answers_asked_again_with_their_tokens_are_the_same() -> None:
+    """A few; `python -m loadtests.token_check` asks 10,000 again after a month of corrections."""
+    shown = run("loadtests.token_check", "--answers", "200", "--days", "4")
+
+    assert "tokens: 200 answers, identical 200" in shown
+    assert shown.count("planted defect noticed") == 2
+    assert ", accepted 0, " in shown

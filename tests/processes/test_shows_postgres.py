@@ -40,3 +40,9 @@ def test_no_my_number_leaks_into_a_server() -> None:
     """Two days of mishaps; every table is searched too, and a plant in one is found."""
     shown = run("loadtests.on_postgres", "number_leaks", "--days", "2", "--people", "0")
     assert "table of a server" in shown
+
+
+def test_the_laws_of_changes_hold_on_a_server() -> None:
+    """A few worlds a law; `python -m loadtests.change_properties --postgres` tries 800."""
+    shown = run("loadtests.change_properties", "--cases", "3", "--postgres")
+    assert shown.count("broken 0") == 4

@@ -97,7 +97,7 @@ async def both(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         return
     if request.param == "postgres":
         async with postgres.database() as url:
-            there = await PostgresStore.opened(url, encode_coverage)
+            there = await PostgresStore.elected(url, encode_coverage, "a test")
             changes = await PostgresChanges.opened(url)
             yield Both(there, changes)
             await changes.close()

@@ -14,7 +14,6 @@ from gateway.domain.coverage import Enrolment
 from gateway.domain.identifiers import InsurerNumber
 from gateway.domain.lag import Case, CaseKind, Stage
 from gateway.domain.period import Instant, day_start
-from gateway.store import sql_lag
 from gateway.store.memory import MemoryStore
 from gateway.store.migrate import migrate
 from gateway.store.port import Batch, CheckState, NewLink, NumberCheck, UploadKey, Writing
@@ -57,7 +56,7 @@ async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         return
     if request.param == "postgres":
         async with postgres.database() as url:
-            there = await PostgresStore.opened(url, encode_coverage)
+            there = await PostgresStore.elected(url, encode_coverage, "a test")
             cases = await PostgresFilings.opened(url)
             yield Kept(there, cases)
             await cases.close()
@@ -185,11 +184,3 @@ async def test_the_stages_a_commit_passed_are_told(tmp_path: Path) -> None:
     assert open_cases(database) == (1, 1)
     await SqliteFilings.close(kept.filings)  # type: ignore[arg-type]
     await store.close()
-
-
-def test_each_statement_but_the_reports_names_its_place() -> None:
-    """What a registration does to filings stays at its enrollee's place (house 11)."""
-    for text in (sql_lag.STAMP_LINKED, sql_lag.STAMP_CARD_VISIBLE):
-        assert "enrollee_key = ?" in text
-        assert text not in sql_lag.UNROUTED
-    assert "enrollee_key" in sql_lag.PUT_CASE.split("VALUES", maxsplit=1)[0]

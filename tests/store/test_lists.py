@@ -65,7 +65,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         return
     if request.param == "postgres":
         async with postgres.database() as url:
-            there = await PostgresStore.opened(url, encode_coverage)
+            there = await PostgresStore.elected(url, encode_coverage, "a test")
             yield there  # type: ignore[misc]  it has what `Store` says
             await there.close()
         return

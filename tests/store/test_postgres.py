@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
 import pytest
@@ -38,7 +38,7 @@ async def url() -> AsyncIterator[str]:
 @pytest_asyncio.fixture
 async def store(url: str) -> AsyncIterator[PostgresStore]:
     """A fresh store."""
-    opened = await PostgresStore.opened(url, encode_coverage)
+    opened = await PostgresStore.elected(url, encode_coverage, "a test")
     yield opened
     await opened.close()
 
@@ -56,7 +56,7 @@ async def changed_by(url: str, statement: str) -> None:
 
 async def test_what_was_committed_is_there_after_reopening(url: str) -> None:
     """Covers and the last instant outlive the connections."""
-    store = await PostgresStore.opened(url, encode_coverage)
+    store = await PostgresStore.elected(url, encode_coverage, "a test")
     await put(store, person(1), enrollee(1), cover())
     await store.close()
     reader = await PostgresReader.opened(url, encode_coverage)
@@ -99,7 +99,7 @@ async def test_a_database_of_another_form_is_refused(url: str) -> None:
 
 async def test_projections_are_rebuilt_from_the_facts(url: str) -> None:
     """A person whose projection is of an older form answers as before once it is migrated."""
-    store = await PostgresStore.opened(url, encode_coverage)
+    store = await PostgresStore.elected(url, encode_coverage, "a test")
     await put(store, person(1), enrollee(1), cover())
     before = await store.history_of(person(1))
     await store.close()
@@ -126,7 +126,7 @@ async def test_a_server_that_went_away_is_unavailable_until_it_is_back() -> None
     """What was committed before it was killed is there again, over the same store."""
     with running() as server:
         await migrate_postgres(server.url(), encode_coverage)
-        store = await PostgresStore.opened(server.url(), encode_coverage)
+        store = await PostgresStore.elected(server.url(), encode_coverage, "a test")
         await put(store, person(1), enrollee(1), cover())
         server.kill()
         for _ in range(2):
@@ -150,6 +150,73 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
         await PostgresReader.opened(url, encode_coverage)
     with pytest.raises(Unavailable, match="STORE_UNAVAILABLE"):
         await migrate_postgres(url, encode_coverage)
+
+
+async def test_one_writes_and_the_other_waits(url: str) -> None:
+    """A second writer is told that it waits, and takes over once the first is gone."""
+    first = await PostgresStore.elected(url, encode_coverage, "first")
+    waiting = asyncio.Event()
+    second = asyncio.create_task(PostgresStore.elected(url, encode_coverage, "second", waiting.set))
+    await asyncio.wait_for(waiting.wait(), 30)
+    await put(first, person(1), enrollee(1), cover())
+    assert not second.done()
+    await first.close()
+    taken_over = await asyncio.wait_for(second, 30)
+    assert await taken_over.last_recorded_time() == 1_000
+    await taken_over.close()
+
+
+async def cut(url: str) -> None:
+    """Have the server end the writer's connection."""
+    await changed_by(
+        url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'onshi-writer' AND datname = current_database()",
+    )
+
+
+async def test_a_writer_whose_connection_broke_goes_on_if_nobody_wrote(url: str) -> None:
+    """It takes the lock again and is still who wrote last."""
+    store = await PostgresStore.elected(url, encode_coverage, "first")
+    await put(store, person(1), enrollee(1), cover())
+    await cut(url)
+    await retried(lambda: store.commit(Batch(Instant(2_000))))
+    assert await store.last_recorded_time() == 2_000
+    assert not store.deposed.is_set()
+    await store.close()
+
+
+async def retried(work: Callable[[], Awaitable[None]]) -> None:
+    """Do it again while the store is away, as a writer does."""
+    for _ in range(100):
+        try:
+            return await work()
+        except Unavailable:
+            await asyncio.sleep(0.05)
+    raise AssertionError("it did not come back")
+
+
+async def test_a_writer_that_was_replaced_never_writes_again(url: str) -> None:
+    """Neither while the other has the lock, nor when it is free again."""
+    old = await PostgresStore.elected(url, encode_coverage, "old")
+    waiting = asyncio.Event()
+    opening = asyncio.create_task(PostgresStore.elected(url, encode_coverage, "new", waiting.set))
+    await asyncio.wait_for(waiting.wait(), 30)
+    await cut(url)
+    new = await asyncio.wait_for(opening, 30)
+    with pytest.raises(Unavailable):
+        await old.commit(Batch(Instant(2_000)))
+    await new.commit(Batch(Instant(3_000)))
+    await new.close()
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await old.commit(Batch(Instant(4_000)))
+        await asyncio.sleep(0.1)
+    assert old.deposed.is_set()
+    await old.close()
+    fresh = await PostgresStore.elected(url, encode_coverage, "fresh")
+    assert await fresh.last_recorded_time() == 3_000
+    await fresh.close()
 
 
 async def test_a_commit_that_fails_half_way_writes_nothing(url: str, store: PostgresStore) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
@@ -24,19 +23,13 @@ from gateway.store import migrate as migrating
 from gateway.store import (
     records,
     sql,
-    sql_insurers,
-    sql_lag,
-    sql_numbers,
-    sql_spool,
-    sql_uploads,
-    sql_why,
     sqlite,
     steps_reads,
 )
 from gateway.store.migrate import migrate
 from gateway.store.port import Batch
 from gateway.store.records import StoreTooNew, StoreTooOld, encode_coverage
-from gateway.store.schema import DISTRIBUTED_BY, EVERYWHERE, METADATA, metadata_of
+from gateway.store.schema import METADATA
 from gateway.store.sqlite import LOG_PAGES_MAX, SqliteReader, SqliteStore
 from tests.store.batches import (
     BIRTH_DATE,
@@ -349,42 +342,3 @@ def test_migrations_make_the_very_statements_of_the_schema(migrated: Path, tmp_p
         return {" ".join(text.split()) for (text,) in rows}
 
     assert statements(fresh) == statements(migrated)
-
-
-def test_every_key_contains_the_distribution_column() -> None:
-    """Primary and unique keys contain their table's distribution column (house 11)."""
-    tables = metadata_of("postgresql").tables
-    assert DISTRIBUTED_BY.keys() | EVERYWHERE == tables.keys()
-    for name, column in DISTRIBUTED_BY.items():
-        table = tables[name]
-        unique = [one for one in table.constraints if isinstance(one, sa.UniqueConstraint)]
-        keys = [table.primary_key, *unique, *(index for index in table.indexes if index.unique)]
-        assert all(column in key.columns for key in keys), name
-
-
-def test_every_statement_names_the_distribution_column() -> None:
-    """Each routed statement binds the distribution column of each table it touches (house 11)."""
-    modules = (sql, sql_insurers, sql_lag, sql_numbers, sql_spool)
-    unrouted = frozenset[str]().union(*(module.UNROUTED for module in modules))
-    distributed = {name.rpartition(".")[2]: column for name, column in DISTRIBUTED_BY.items()}
-    statements = {
-        name: text
-        for module in (*modules, sql_uploads, sql_why)
-        for name, text in vars(module).items()
-        if name.isupper()
-        and isinstance(text, str)
-        and not name.startswith("_")
-        and not text.lstrip().startswith("CREATE")
-        and text not in unrouted
-    }
-    assert len(statements) > 15
-    for name, text in statements.items():
-        words = set(text.replace("(", " ").replace(")", " ").replace(",", " ").split())
-        for table in distributed.keys() & words:
-            column = distributed[table]
-            if "INSERT" in words:
-                assert column in text.split("VALUES")[0], name
-            else:
-                joined = (f"{table}.{column} = {other}.{column}" for other in ("lookups", "cards"))
-                bound = (f"{column} = ?", *joined)
-                assert any(one in text for one in bound), name

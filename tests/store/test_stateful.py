@@ -249,7 +249,7 @@ class OnPostgres(Stores):
 
     def opened(self) -> PostgresStore:
         """See `Stores`."""
-        return self.run(PostgresStore.opened(self.url, encode_coverage))
+        return self.run(PostgresStore.elected(self.url, encode_coverage, "a test"))
 
     def forget(self) -> None:
         """See `Stores`."""

@@ -7,12 +7,14 @@ from datetime import date
 
 import pytest
 
-from gateway.domain.eligibility import ByNumber, Rules, Validity
+from gateway.domain.eligibility import ByNumber, Validity
 from gateway.domain.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from gateway.domain.identifiers import InsuredId, InsurerNumber, PersonKey
 from gateway.domain.inquiry import InquiryId, InquiryKind, InquiryVerdict, Question, Reply
 from gateway.domain.period import Instant, Period, parse_day
 from gateway.domain.purpose import Role
+from gateway.usecases.answer_tokens import NOW as NOT_THEN
+from gateway.usecases.answer_tokens import AsOf
 from gateway.usecases.confirm_eligibility import LookupLimits, confirm_eligibility
 from gateway.usecases.context import Caller, Context
 from gateway.usecases.explain_eligibility import ExplainLimits, explain_eligibility
@@ -30,6 +32,7 @@ from tests.usecases.registration import (
     said,
     who,
 )
+from tests.usecases.tokens import tokens
 
 BORN = parse_day(who()["birth_date"])
 THIRD = InsurerNumber("06139992")
@@ -84,11 +87,12 @@ async def test_an_explanation_is_the_answer_with_its_facts(stand: Stand) -> None
     loss = said("LOSS", loss_date="20250801", loss_reason="99")
     await stand.upload(a_file(loss), "file-2")
     explained, record_id = await explain_eligibility(
-        asked(), None, CLINIC, stand.store, stand.door, Rules(), ExplainLimits(LIMITS, 9)
+        asked(), NOT_THEN, CLINIC, stand.store, stand.door, tokens(), ExplainLimits(LIMITS, 9)
     )
-    answer, _ = await confirm_eligibility(
-        asked(), None, CLINIC, stand.store, stand.door, Rules(), LIMITS
+    answered, _ = await confirm_eligibility(
+        asked(), NOT_THEN, CLINIC, stand.store, stand.door, tokens(), LIMITS
     )
+    answer = answered.confirmation
     assert (answer.validity, answer.why, answer.decided_by, answer.people) == (
         explained.answer.validity,
         explained.answer.why,
@@ -116,11 +120,11 @@ async def test_an_explanation_can_be_of_an_earlier_moment(stand: Stand) -> None:
     await stand.upload(a_file(loss), "file-2")
     explained, _ = await explain_eligibility(
         asked(),
-        known,
+        AsOf(known),
         replace(CLINIC, now=Instant(NOW + 1_000_000)),
         stand.store,
         stand.door,
-        Rules(),
+        tokens(),
         ExplainLimits(LIMITS, 9),
     )
     assert explained.answer.validity is Validity.VALID
@@ -133,17 +137,17 @@ async def test_only_who_may_confirm_may_ask_why(stand: Stand) -> None:
     context = replace(CLINIC, caller=Caller(Role.REVIEW_BODY, "review-1"))
     with pytest.raises(NotPermitted, match="ACTOR_NOT_ALLOWED"):
         await explain_eligibility(
-            asked(), None, context, stand.store, stand.door, Rules(), ExplainLimits(LIMITS, 9)
+            asked(), NOT_THEN, context, stand.store, stand.door, tokens(), ExplainLimits(LIMITS, 9)
         )
     assert stand.accesses.records[-1].outcome == "DENIED"
     with pytest.raises(InvalidInput, match="DATE_OUT_OF_RANGE"):
         await explain_eligibility(
             asked(on=date(1990, 1, 1)),
-            None,
+            NOT_THEN,
             CLINIC,
             stand.store,
             stand.door,
-            Rules(),
+            tokens(),
             ExplainLimits(LIMITS, 9),
         )
 

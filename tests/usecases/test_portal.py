@@ -24,7 +24,7 @@ from gateway.usecases.context import Caller, Context
 from gateway.usecases.portal import Portal
 from gateway.usecases.visit import Cards
 from tests.usecases.checking import OTHER_BIRTH_DATE, SAME, Checked, ScriptedRegister
-from tests.usecases.registration import NOW, NUMBERS, new, said
+from tests.usecases.registration import INSURER, NOW, NUMBERS, new, said
 
 ANN, BOB = b"ann", b"bob"
 """Certificates, by whose they are."""
@@ -423,3 +423,53 @@ async def test_a_nondisclosed_person_registers_but_sees_no_looks(stand: AtPortal
         await stand.own_accesses()
     await stand.say(said("LOSS", loss_date="20250801", loss_reason="99"))
     assert await stand.own_accesses() == [LOOK]
+
+
+# The person's own history
+
+
+async def own_history(stand: AtPortal, versions_max: int = 9) -> list[tuple[object, ...]]:
+    """What a person is told: insurer, kind and version."""
+    told = await stand.portal.own_history(stand.proof(), versions_max, context("GetOwnHistory"))
+    return [
+        (one.fact.insurer_number, one.kind.name, one.fact.coverage.version_no)
+        for one in told.versions
+    ]
+
+
+async def test_a_person_sees_what_was_learned_of_their_own_covers(stand: AtPortal) -> None:
+    """Before the number came too, since it says whose cover it was; the look is recorded."""
+    await stand.say(new())
+    await stand.say(said("NUMBER", individual_number=NUMBERS[0]))
+    await stand.check_all()
+    await stand.sign_up()
+    await stand.say(said("LOSS", loss_date="20250801", loss_reason="99"))
+    assert await own_history(stand) == [(INSURER, "ACQUIRED", 1), (INSURER, "LOST", 2)]
+    assert stand.recorded()[-1] == ("OQS-PER-03", "ANSWERED", "2", (await stand.person(),))
+    assert await own_history(stand, 1) == [(INSURER, "CHANGED", 2)]
+
+
+@pytest.mark.parametrize(
+    ("flag", "reason"),
+    [
+        ("is_nondisclosed", "NOT_DISCLOSED"),
+        ("is_self_information_withheld", "SELF_INFORMATION_WITHHELD"),
+    ],
+)
+async def test_who_must_not_be_found_is_shown_no_history(
+    stand: AtPortal, flag: str, reason: str
+) -> None:
+    """Insurers and days would tell where the person is; the refusal names whom it was about."""
+    await stand.say(new(individual_number=NUMBERS[0]))
+    await stand.check_all()
+    await stand.sign_up()
+    await stand.say(said("CHANGE", **{flag: "1"}))
+    with pytest.raises(NotPermitted, match=reason):
+        await own_history(stand)
+    assert stand.recorded()[-1] == ("OQS-PER-03", "DENIED", reason, (await stand.person(),))
+
+
+async def test_a_card_that_is_not_registered_shows_no_history(stand: AtPortal) -> None:
+    """Nobody knows whose it is."""
+    with pytest.raises(NotFound, match="CARD_NOT_REGISTERED"):
+        await own_history(stand)

@@ -20,9 +20,9 @@ from gateway.domain.card import (
     HolderCheck,
     HolderCheckResult,
 )
-from gateway.domain.coverage import Enrolment, History
-from gateway.domain.eligibility import Rules, Validity, Why
-from gateway.domain.errors import InvalidInput, NotPermitted, Unavailable
+from gateway.domain.coverage import CoverState, Enrolment, History
+from gateway.domain.eligibility import Validity, Why
+from gateway.domain.errors import Conflict, InvalidInput, NotPermitted, Unavailable
 from gateway.domain.period import Instant, days_after, tokyo_day
 from gateway.domain.purpose import Role
 from gateway.policy import published_policy
@@ -32,8 +32,9 @@ from gateway.usecases.challenges import Challenges
 from gateway.usecases.confirm_eligibility import LookupLimits
 from gateway.usecases.context import Caller, Context
 from gateway.usecases.door import Door
-from gateway.usecases.visit import NOBODY, Cards, Visited, confirm_by_card
+from gateway.usecases.visit import NOBODY, Cards, Visited, confirm_by_card, question_by_card
 from tests.domain.covers import NOW, cover, enrolment, key, person
+from tests.usecases.tokens import tokens
 
 TODAY = tokyo_day(NOW)
 LAST_DAY = days_after(TODAY, 1_000)
@@ -96,6 +97,7 @@ class Stand:
         challenges = Challenges(
             LIFETIME_MS, 100, a_caller_max=100, new_challenge=lambda: next(numbers).to_bytes(32)
         )
+        self.tokens = tokens()
         rules = CardRules(is_visual_allowed=self.is_visual_allowed)
         self.cards = Cards(challenges, self.prove, rules)
 
@@ -133,6 +135,7 @@ class Stand:
         caller: Caller | None = None,
         now: Instant = NOW,
         is_limit_consented: bool = False,
+        token: str = "",
     ) -> tuple[Visited, str]:
         """Visit."""
         context = Context(
@@ -142,14 +145,14 @@ class Stand:
         )
         return await confirm_by_card(
             proof,
-            on,
+            question_by_card(on, context, is_limit_consented=is_limit_consented),
             context,
             self.store,
             Door(published_policy(), self.accesses),
             self.cards,
-            Rules(),
+            self.tokens,
             LIMITS,
-            is_limit_consented=is_limit_consented,
+            as_of=self.tokens.as_of(token, None),
         )
 
     async def refusal(self, proof: CardProof, **how: Any) -> str:
@@ -367,3 +370,112 @@ async def test_nothing_is_answered_or_refused_without_a_record(change: dict[str,
     await made.register(history("ann"), ANN)
     with pytest.raises(Unavailable, match="STORE_UNAVAILABLE"):
         await made.visit(made.proof(**change))
+
+
+# Asked again with the answer's token
+
+
+MUCH_LATER = Instant(NOW + 3_600_000_000)
+
+
+async def change_of_ann(stand: Stand) -> None:
+    """Ann's cover is suspended an hour later."""
+    history = await stand.store.history_of(key("ann"))
+    assert history is not None
+    (held,) = history.enrolments
+    (last,) = held.covers
+    hidden = structs.replace(
+        last, version_no=2, recorded_time=MUCH_LATER, state=CoverState.SUSPENDED
+    )
+    insurer = last.insured_id.insurer_number
+    version = NewVersion(held.enrollee_key, insurer, hidden, UploadKey(b"u" * 16), 1)
+    await stand.store.commit(Batch(MUCH_LATER, versions=[version]))
+
+
+async def cover_of_bob(stand: Stand) -> None:
+    """Bob is covered from an hour later on, and his card finds it."""
+    (held,) = history("bob").enrolments
+    (made,) = held.covers
+    made = structs.replace(made, recorded_time=MUCH_LATER)
+    insurer = made.insured_id.insurer_number
+    version = NewVersion(held.enrollee_key, insurer, made, UploadKey(b"u" * 16), 1)
+    link = NewLink(held.enrollee_key, key("bob"), is_numbered=True, replaces=None)
+    known = person(structs.replace(held, covers=(made,)), name="bob")
+    batch = Batch(MUCH_LATER, versions=[version], links=[link], histories=[known])
+    await stand.store.commit(batch)
+    visited, _ = await stand.visit(again(stand, MUCH_LATER, certificate=BOB), now=MUCH_LATER)
+    assert Validity.VALID is visited.confirmation.validity
+
+
+def told(visited: Visited) -> tuple[Any, ...]:
+    """What an answer says, and its token."""
+    said = visited.confirmation
+    return said.validity, said.why, said.shown, said.decided_by, said.people, visited.token
+
+
+async def test_the_same_card_gets_the_same_answer_again(stand: Stand) -> None:
+    """Though by now the card finds nothing."""
+    then, _ = await stand.visit(stand.proof())
+    await change_of_ann(stand)
+    now, _ = await stand.visit(again(stand, MUCH_LATER), now=MUCH_LATER)
+    assert Validity.NO_SUCH_COVER is now.confirmation.validity
+    later = Instant(MUCH_LATER + 10_000_000)
+    repeated, _ = await stand.visit(again(stand, later), token=then.token, now=later)
+    assert told(then) == told(repeated)
+    assert stand.recorded()[-1] == ("ANSWERED", "1", (key("ann"),))
+
+
+def again(stand: Stand, now: Instant, **changes: Any) -> CardProof:
+    """A proof for a challenge given later."""
+    challenge, _ = stand.cards.challenges.begin(f"institution:{CLINIC}", now)
+    return CardProof(**{"challenge": challenge} | GOOD | changes)
+
+
+async def test_a_card_that_was_not_registered_then_finds_nothing_again(stand: Stand) -> None:
+    """It is registered and finds a cover by now; the answer of then was about nobody."""
+    then, _ = await stand.visit(stand.proof(certificate=NEW))
+    await stand.store.commit(Batch(MUCH_LATER, cards=[NewCard(card_key_of(NEW), key("ann"))]))
+    later = Instant(MUCH_LATER + 10_000_000)
+    proof = again(stand, later, certificate=NEW)
+    repeated, _ = await stand.visit(proof, token=then.token, now=later)
+    assert told(then) == told(repeated)
+    assert stand.recorded()[-1] == ("ANSWERED", "4", ())
+
+
+async def test_a_holder_without_cover_then_finds_nothing_again(stand: Stand) -> None:
+    """Bob has a cover by now."""
+    then, _ = await stand.visit(stand.proof(certificate=BOB))
+    await cover_of_bob(stand)
+    later = Instant(MUCH_LATER + 10_000_000)
+    proof = again(stand, later, certificate=BOB)
+    repeated, _ = await stand.visit(proof, token=then.token, now=later)
+    assert told(then) == told(repeated)
+    assert Why.CARD_UNKNOWN is repeated.confirmation.why
+
+
+async def test_a_token_is_not_for_another_card_day_or_consent(stand: Stand) -> None:
+    """The card proved itself, so the refusal is recorded with its holder."""
+    then, _ = await stand.visit(stand.proof())
+    later = Instant(NOW + 10_000_000)
+    for certificate, how in (
+        (BOB, {}),
+        (NEW, {}),
+        (ANN, {"on": days_after(TODAY, -1)}),
+        (ANN, {"is_limit_consented": True}),
+    ):
+        proof = again(stand, later, certificate=certificate)
+        with pytest.raises(InvalidInput, match="TOKEN_OF_ANOTHER_QUESTION"):
+            await stand.visit(proof, token=then.token, now=later, **how)
+        assert stand.recorded()[-1][:2] == ("DENIED", "TOKEN_OF_ANOTHER_QUESTION")
+
+
+async def test_a_token_by_card_is_refused_while_new_and_after_a_disposal(stand: Stand) -> None:
+    """Each with its reason."""
+    then, _ = await stand.visit(stand.proof())
+    with pytest.raises(InvalidInput, match="KNOWN_TIME_TOO_NEW"):
+        await stand.visit(stand.proof(), token=then.token)
+    stand.store.disposed = Instant(NOW + 1)
+    later = Instant(NOW + 10_000_000)
+    with pytest.raises(Conflict, match="FACTS_DISPOSED"):
+        await stand.visit(again(stand, later), token=then.token, now=later)
+    assert stand.recorded()[-1] == ("DENIED", "FACTS_DISPOSED", (key("ann"),))

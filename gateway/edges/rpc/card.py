@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.domain.eligibility import Rules
-from gateway.domain.period import tokyo_day
 from gateway.domain.purpose import Role
 from gateway.edges.rpc import convert, convert_card
 from gateway.edges.rpc.server import Method, read
-from gateway.store.port import Reading
+from gateway.store.port_answers import Answering
+from gateway.usecases.answer_tokens import Tokens
 from gateway.usecases.confirm_eligibility import LookupLimits
 from gateway.usecases.context import Context
 from gateway.usecases.door import Door
-from gateway.usecases.visit import Cards, confirm_by_card
+from gateway.usecases.visit import Cards, confirm_by_card, question_by_card
 from gateway.v1 import card_pb2 as pb
 
 INSTITUTIONS = frozenset({Role.INSTITUTION})
@@ -23,10 +22,10 @@ INSTITUTIONS = frozenset({Role.INSTITUTION})
 class CardReaderService:
     """Answers visits."""
 
-    store: Reading
+    store: Answering
     door: Door
     cards: Cards
-    rules: Rules
+    tokens: Tokens
     limits: LookupLimits
 
     def methods(self) -> tuple[Method, ...]:
@@ -57,16 +56,18 @@ class CardReaderService:
     async def confirm_by_card(self, request: bytes, context: Context) -> bytes:
         """Confirm the holder of a card; see the proto for what it refuses."""
         said = read(pb.ConfirmByCardRequest, request)
-        on = convert_card.day_of(said, tokyo_day(context.now))
+        as_of = self.tokens.as_of(said.answer_token, None)
+        on = convert_card.day_of(said, convert.day_asked(as_of, context))
+        consented = said.is_limit_certificate_consented
         answer, record_id = await confirm_by_card(
             convert_card.proof(said.proof),
-            on,
+            question_by_card(on, context, is_limit_consented=consented),
             context,
             self.store,
             self.door,
             self.cards,
-            self.rules,
+            self.tokens,
             self.limits,
-            is_limit_consented=said.is_limit_certificate_consented,
+            as_of=as_of,
         )
         return convert_card.visited(answer, context.now, record_id)

@@ -29,6 +29,8 @@ from gateway.domain.identifiers import InsuredId
 from gateway.domain.individual_number import IndividualNumber
 from gateway.domain.period import FIRST_DAY, Instant, Period, is_later, tokyo_day
 from gateway.store.port import RefusedLine
+from gateway.usecases.answer_tokens import AsOf, Tokens
+from gateway.usecases.context import Context
 from gateway.usecases.upload_coverage import UploadReport
 from gateway.v1 import coverage_pb2, eligibility_pb2, types_pb2
 
@@ -40,28 +42,36 @@ _COVERAGES_TAG: Final = bytes(
 
 
 def query(
-    request: eligibility_pb2.ConfirmEligibilityRequest, institution_code: str, now: Instant
-) -> tuple[ByNumber, Instant | None]:
+    request: eligibility_pb2.ConfirmEligibilityRequest, context: Context, tokens: Tokens
+) -> tuple[ByNumber, AsOf]:
     """
-    Read a question, and the moment it is asked about (None is now).
+    Read a question, and as of when it is asked.
+
+    Without a day it is about today in Japan or, with a token, about the token's day.
 
     Raises:
         InvalidInput: For a missing or bad field, naming its path.
     """
+    known = instant(request.known_time) if request.HasField("known_time") else None
+    as_of = tokens.as_of(request.answer_token, known)
     on = (
         day(request.confirmation_date, "confirmation_date")
         if request.HasField("confirmation_date")
-        else tokyo_day(now)
+        else day_asked(as_of, context)
     )
-    known = instant(request.known_time) if request.HasField("known_time") else None
     asked = ByNumber.of(
         insured_id(request.insured_id),
         day(request.birth_date, "birth_date"),
         on,
         is_limit_consented=request.is_limit_certificate_consented,
-        institution_code=institution_code,
+        institution_code=context.caller.code,
     )
-    return asked, known
+    return asked, as_of
+
+
+def day_asked(as_of: AsOf, context: Context) -> date:
+    """The day a question without one is about."""
+    return tokyo_day(context.now) if as_of.stamp is None else as_of.stamp.on
 
 
 def insured_id(message: types_pb2.InsuredId) -> InsuredId:
@@ -112,7 +122,9 @@ def date_message(on: date | None) -> Date | None:
     return None if on is None else Date(year=on.year, month=on.month, day=on.day)
 
 
-def confirmation(answer: Confirmation, asked: Query, now: Instant, access_record_id: str) -> bytes:
+def confirmation(
+    answer: Confirmation, asked: Query, now: Instant, access_record_id: str, token: str
+) -> bytes:
     """
     Spell an answer as the bytes of a `ConfirmEligibilityResponse`.
 
@@ -124,6 +136,7 @@ def confirmation(answer: Confirmation, asked: Query, now: Instant, access_record
         process_time=timestamp(now),
         access_record_id=access_record_id,
         decided_by=[_version(ref) for ref in answer.decided_by],
+        answer_token=token,
     ).SerializeToString()
     covers = b"".join(nested(_COVERAGES_TAG, _shown(shown, asked)) for shown in answer.shown)
     words = _words(answer.validity, answer.why, is_by_card=isinstance(asked, ByCard))

@@ -55,22 +55,22 @@ def proof(message: card_pb2.CardProof) -> CardProof:
 
 def visited(answer: Visited, now: Instant, access_record_id: str) -> bytes:
     """Spell the answer of a visit as the bytes of a `ConfirmByCardResponse`."""
-    said = confirmation(answer.confirmation, answer.query, now, access_record_id)
+    said = confirmation(answer.confirmation, answer.query, now, access_record_id, answer.token)
     own = card_pb2.ConfirmByCardResponse(
         certificate_state=_CERTIFICATE_STATES[answer.certificate_state]
     )
     return nested(_CONFIRMATION_TAG, said) + own.SerializeToString()
 
 
-def day_of(said: card_pb2.ConfirmByCardRequest, today: date) -> date:
+def day_of(said: card_pb2.ConfirmByCardRequest, if_not_said: date) -> date:
     """
-    Read the day of a visit; today if none is said.
+    Read the day of a visit.
 
     Raises:
         InvalidInput: For a day that is none.
     """
     if not said.HasField("confirmation_date"):
-        return today
+        return if_not_said
     return day(said.confirmation_date, "confirmation_date")
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
 
-from gateway.domain.eligibility import Rules
 from gateway.domain.errors import InvalidInput
 from gateway.domain.purpose import Role
 from gateway.edges.rpc import convert
 from gateway.edges.rpc.server import Method
-from gateway.store.port import Reading
+from gateway.store.port_answers import Answering
+from gateway.usecases.answer_tokens import Tokens
 from gateway.usecases.confirm_eligibility import LookupLimits, confirm_eligibility
 from gateway.usecases.context import Context
 from gateway.usecases.door import Door
@@ -22,9 +22,9 @@ from gateway.v1.eligibility_pb2 import ConfirmEligibilityRequest
 class EligibilityService:
     """Answers institutions."""
 
-    store: Reading
+    store: Answering
     door: Door
-    rules: Rules
+    tokens: Tokens
     limits: LookupLimits
 
     def methods(self) -> tuple[Method, ...]:
@@ -43,8 +43,10 @@ class EligibilityService:
             message = ConfirmEligibilityRequest.FromString(request)
         except DecodeError:
             raise InvalidInput("MESSAGE_MALFORMED") from None
-        asked, known = convert.query(message, context.caller.code, context.now)
+        asked, as_of = convert.query(message, context, self.tokens)
         answer, record_id = await confirm_eligibility(
-            asked, known, context, self.store, self.door, self.rules, self.limits
+            asked, as_of, context, self.store, self.door, self.tokens, self.limits
         )
-        return convert.confirmation(answer, asked, context.now, record_id)
+        return convert.confirmation(
+            answer.confirmation, asked, context.now, record_id, answer.token
+        )

@@ -57,6 +57,7 @@ COVERAGE: Final = ForwardedService(
         "RecheckIndividualNumbers",
         "SearchIndividualNumbers",
         "ListLooksThrough",
+        "GetEnrolleeHistory",
     ),
     ("UploadCoverage",),
 )
@@ -72,7 +73,7 @@ FEED: Final = ForwardedService(
 PERSON: Final = ForwardedService(
     "PersonService",
     frozenset({Role.PORTAL}),
-    ("BeginSession", "RegisterCard", "ListOwnAccesses"),
+    ("BeginSession", "RegisterCard", "ListOwnAccesses", "GetOwnHistory"),
 )
 
 

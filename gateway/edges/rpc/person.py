@@ -1,4 +1,4 @@
-"""PersonService as the writer serves it: registering a card, and who looked."""
+"""PersonService as the writer serves it: registering a card, who looked, what was learned."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway.domain.errors import InvalidInput
 from gateway.domain.purpose import Role
-from gateway.edges.rpc import convert, convert_card
+from gateway.edges.rpc import convert, convert_card, convert_history
 from gateway.edges.rpc.server import Method, read
 from gateway.usecases.context import Context
 from gateway.usecases.portal import Portal
@@ -23,6 +23,7 @@ class PersonService:
     """Serves people; there is one, in the writer."""
 
     portal: Portal
+    history_versions_max: int
 
     def methods(self) -> tuple[Method, ...]:
         """The methods and who may call them."""
@@ -30,6 +31,7 @@ class PersonService:
             Method("PersonService/BeginSession", PORTALS, unary=self.begin_session),
             Method("PersonService/RegisterCard", PORTALS, unary=self.register_card),
             Method("PersonService/ListOwnAccesses", PORTALS, unary=self.list_own_accesses),
+            Method("PersonService/GetOwnHistory", PORTALS, unary=self.get_own_history),
         )
 
     async def begin_session(self, request: bytes, context: Context) -> bytes:
@@ -59,3 +61,10 @@ class PersonService:
         looks = await self.portal.own_accesses(proof, looks_max, context)
         policy = self.portal.door.policy
         return convert_card.own_accesses(looks, policy).SerializeToString()
+
+    async def get_own_history(self, request: bytes, context: Context) -> bytes:
+        """Tell what was learned of the holder's covers."""
+        said = read(pb.GetOwnHistoryRequest, request)
+        proof = convert_card.proof(said.proof)
+        told = await self.portal.own_history(proof, self.history_versions_max, context)
+        return convert_history.own_history(told).SerializeToString()
