@@ -41,8 +41,8 @@ DISTRIBUTED_BY: Final = {
 }
 """Every table's distribution column."""
 
-EVERYWHERE: Final = frozenset({"meta", "key_names"})
-"""Tables of a few rows, which each place has."""
+UNDISTRIBUTED: Final = frozenset({"meta", "key_names"})
+"""Tables of a few rows, which are not distributed."""
 
 
 TEXT: Final = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")

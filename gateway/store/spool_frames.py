@@ -97,7 +97,7 @@ class SpoolKeys:
             return (
                 None if key is None else key.decrypt(nonce, ciphertext, _bound(upload_key, offset))
             )
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             return None
 
 

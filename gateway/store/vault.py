@@ -47,7 +47,7 @@ class _Key:
         """Decrypt a number; None for a row that was tampered with."""
         try:
             plain = self._data.decrypt(nonce, ciphertext, person_key)
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             return None
         return IndividualNumber.parse(plain.decode())
 

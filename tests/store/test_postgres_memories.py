@@ -208,6 +208,7 @@ async def test_a_number_told_to_two_writers_has_one_person(database: Database) -
         r"UPDATE spool_chunks SET ciphertext = ciphertext || '\x00' WHERE first_byte = 5",
         "UPDATE spool_chunks SET first_byte = 4 WHERE first_byte = 5",
         "UPDATE spool_chunks SET key_id = '9' WHERE first_byte = 5",
+        r"UPDATE spool_chunks SET nonce = '\x00' WHERE first_byte = 5",
         "DELETE FROM spool_chunks WHERE first_byte = 5",
     ],
 )
