@@ -36,10 +36,11 @@ DISTRIBUTED_BY: Final = {
     "overlaps": "insurer_number",
     "inquiries": "inquiry_id",
     "collections": "insurer_number",
-    "vault.numbers": "mac",
-    "spool_chunks": "upload_key",
 }
 """Every table's distribution column."""
+
+SERVER_DISTRIBUTED_BY: Final = {"vault.numbers": "mac", "spool_chunks": "upload_key"}
+"""Of the tables a server has besides."""
 
 UNDISTRIBUTED: Final = frozenset({"meta", "key_names"})
 """Tables of a few rows, which are not distributed."""
