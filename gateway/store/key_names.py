@@ -99,12 +99,14 @@ class KeyNames:
 
         def kept() -> Steps[Result]:
             yield Fetch(sql_spool.KEEP_KEYS, (LOCK,))
-            rows = yield Fetch(sql_spool.KEYS, (self._memory,))
-            if any(key_id not in key_ids for key_id, _ in rows):
-                raise Unavailable("STORE_UNAVAILABLE")
+            _require_known((yield Fetch(sql_spool.KEYS, (self._memory,))), key_ids)
             return (yield from steps)
 
         return await self._pool.write(kept())
+
+    async def allow(self, key_ids: Collection[str]) -> None:
+        """Raise as `write` would, at the moment."""
+        _require_known(await self._pool.fetch(sql_spool.KEYS, self._memory), key_ids)
 
     async def is_used(self, secret: Secret) -> bool:
         """Whether a key was entered."""
@@ -118,6 +120,11 @@ class KeyNames:
 
     def _fingerprint(self, secret: Secret) -> bytes:
         return secret.derived(f"onshi {self._memory} fingerprint")
+
+
+def _require_known(rows: Sequence[Row], key_ids: Collection[str]) -> None:
+    if any(key_id not in key_ids for key_id, _ in rows):
+        raise Unavailable("STORE_UNAVAILABLE")
 
 
 def _forgetting(rows: Sequence[Row]) -> Steps[None]:

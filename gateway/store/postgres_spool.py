@@ -129,9 +129,12 @@ class PostgresSpool(KeptSpool):
     async def _add(self, upload_key: UploadKey, upload: _Upload, data: bytes) -> None:
         try:
             sealed = await asyncio.to_thread(self._keys.seal, upload_key, upload.size, data)
-            row = (upload_key, upload.size, len(data), *sealed)
-            await self._names.write(self._keys.names, _written(sql_spool.ADD_CHUNK, [row]))
-            await asyncio.to_thread(upload.digest.see, upload.size, data)
+            # A chunk of an older key that slips in after this is renewed before the key can go.
+            await self._names.allow(self._keys.names)
+            await asyncio.gather(
+                self._pool.fetch(sql_spool.ADD_CHUNK, upload_key, upload.size, len(data), *sealed),
+                asyncio.to_thread(upload.digest.see, upload.size, data),
+            )
         except BaseException as error:
             # It may have been kept all the same: the database is asked before the next chunk.
             self._uploads.pop(upload_key, None)
