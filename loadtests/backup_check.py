@@ -46,6 +46,7 @@ from gateway.v1.eligibility_pb2 import ConfirmEligibilityResponse
 from loadtests.backup_world import HALF, WAITING, Place, onshi
 from loadtests.end_state import State, differences, end_state
 from loadtests.evidence import read_evidence
+from loadtests.facts import FactsInFiles
 from loadtests.kill_rounds import missing_records
 from loadtests.kill_world import INSTITUTION, INSURER, durable_offset, upload
 from loadtests.upload_kills import a_file
@@ -212,7 +213,7 @@ async def ended(place: Place) -> State:
     """Let every upload come to its end and give what the place says then."""
     await place.finish_all()
     await place.end()
-    return end_state(place.world.data)
+    return end_state(FactsInFiles(place.world.data))
 
 
 async def show(lines: int, rounds: int, seed: int) -> int:
@@ -243,7 +244,7 @@ async def show(lines: int, rounds: int, seed: int) -> int:
                     await place.end()
         wrong += unrecorded(taken, copy.world.data)
         code, _ = await onshi("restore", "--from", root / "early", "--data", root / "older")
-        older = differences(truth, end_state(root / "older")) if not code else 0
+        older = differences(truth, end_state(FactsInFiles(root / "older"))) if not code else 0
         print(f"an older backup: {older} differences from the original's end")
         count = differences(truth, here)
         print(f"uploads gone on with: {len((HALF, *WAITING)) + 1}; differences at the end {count}")

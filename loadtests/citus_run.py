@@ -30,7 +30,7 @@ from gateway.store.distribution import (
     OtherwiseDistributedError,
     distribution_statements,
 )
-from gateway.store.schema import METADATA
+from gateway.store.schema import metadata_of
 from loadtests import citus_plans
 from loadtests.citus_plans import Ask
 
@@ -40,10 +40,15 @@ CONNECT_TIMEOUT_S: Final = 10
 
 EXTENSION: Final = "SELECT extversion FROM pg_extension WHERE extname = 'citus'"
 WORKERS: Final = "SELECT node_name FROM citus_get_active_worker_nodes()"
-TABLES: Final = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+TABLES: Final = """
+SELECT CASE schemaname WHEN 'vault' THEN 'vault.' ELSE '' END || tablename FROM pg_tables
+WHERE schemaname IN (current_schema(), 'vault')
+"""
 DISTRIBUTED: Final = """
-SELECT pg_class.relname::text, distribution_column
+SELECT CASE nspname WHEN 'vault' THEN 'vault.' ELSE '' END || pg_class.relname::text,
+    distribution_column
 FROM citus_tables JOIN pg_class ON pg_class.oid = table_name
+JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE citus_table_type = 'distributed'
 """
 """By `relname`: the name of `overlaps` is a word of SQL, and a `regclass` would quote it."""
@@ -64,7 +69,7 @@ class Cluster:
         if self.citus is None:
             return ["the extension citus in this database"]
         found = [] if self.workers else ["a worker: citus_get_active_worker_nodes() names none"]
-        if absent := sorted(set(METADATA.tables) - self.tables):
+        if absent := sorted(set(metadata_of("postgresql").tables) - self.tables):
             found.append(f"tables, which the migration makes: {', '.join(absent)}")
         return found
 
@@ -111,7 +116,7 @@ def steps(shards: int, people: int) -> list[tuple[str, list[str]]]:
             [EXTENSION, WORKERS, TABLES, DISTRIBUTED],
         ),
         (
-            "Distribute the tables; meta and alembic_version stay on the coordinator",
+            "Distribute the tables; meta, key_names and alembic_version stay on the coordinator",
             distribution_statements(shards),
         ),
         (

@@ -7,11 +7,8 @@ from one slice to the next and in whom they were to; neither counts.
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Hashable
-from contextlib import closing
-from pathlib import Path
 from typing import Final
 
 from msgspec import structs
@@ -19,6 +16,7 @@ from msgspec import structs
 from gateway.domain.coverage import Coverage
 from gateway.domain.period import Instant
 from gateway.store.records import decode_compact, decode_coverage, decode_history
+from loadtests.facts import Facts
 
 LINKS: Final = "SELECT is_numbered FROM links WHERE superseded_time IS NULL"
 UPLOAD_COLUMNS: Final = (
@@ -29,37 +27,32 @@ State = Counter[Hashable]
 """Everything that is said and how often."""
 
 
-def end_state(data: Path) -> State:
+def end_state(facts: Facts) -> State:
     """
-    Read a gateway's data directory while nothing runs in it.
+    Read what a gateway keeps while it does not run.
 
     It holds every version of every cover with the line it came from, each person's covers as
     lookups see them, the rows lookups begin with, numbers in the vault, refused lines and counts.
     """
     state: State = Counter()
-    with closing(sqlite3.connect(f"file:{data / 'gateway.db'}?mode=ro", uri=True)) as database:
-        _add_versions(database, state)
-        _add_people(database, state)
-        for row in database.execute(LINKS):
-            state["links", *row] += 1
-        for table, columns in (
-            ("lookups", "hex(lookup_key), birth_date"),
-            ("refused_lines", "line_number, column_name, reason"),
-            (
-                "uploads",
-                UPLOAD_COLUMNS,
-            ),
-            ("filings", "cover_no, kind, employer_code, fact_date"),
-        ):
-            for row in database.execute(f"SELECT {columns} FROM {table}"):  # noqa: S608  only our own names
-                state[table, *row] += 1
-    with closing(sqlite3.connect(f"file:{data / 'vault.db'}?mode=ro", uri=True)) as vault:
-        state["numbers", *vault.execute("SELECT count(*) FROM numbers").fetchone()] += 1
+    _add_versions(facts, state)
+    _add_people(facts, state)
+    for row in facts.rows(LINKS):
+        state["links", *row] += 1
+    for table, columns in (
+        ("lookups", "lookup_key, birth_date"),
+        ("refused_lines", "line_number, column_name, reason"),
+        ("uploads", UPLOAD_COLUMNS),
+        ("filings", "cover_no, kind, employer_code, fact_date"),
+        ("vault.numbers", "count(*)"),
+    ):
+        for row in facts.rows(f"SELECT {columns} FROM {table}"):  # noqa: S608  only our own names
+            state[table, *row] += 1
     return state
 
 
-def _add_versions(database: sqlite3.Connection, state: State) -> None:
-    rows = database.execute(
+def _add_versions(facts: Facts, state: State) -> None:
+    rows = facts.rows(
         "SELECT enrollee_key, line_number, superseded_time IS NULL, body FROM cover_versions"
     )
     enrollees: dict[bytes, list[str]] = {}
@@ -70,8 +63,8 @@ def _add_versions(database: sqlite3.Connection, state: State) -> None:
         state["versions", *sorted(versions)] += 1
 
 
-def _add_people(database: sqlite3.Connection, state: State) -> None:
-    for history_body, compact_body in database.execute("SELECT history, compact FROM people"):
+def _add_people(facts: Facts, state: State) -> None:
+    for history_body, compact_body in facts.rows("SELECT history, compact FROM people"):
         history = decode_history(history_body)
         if not history.enrolments:
             continue

@@ -14,19 +14,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from gateway.app.sandbox import Sandbox
 from gateway.store.keyring import load_keyring
+from loadtests.facts import facts_of
 from loadtests.number_month import RETIRED_DAY, Month, live
 from loadtests.number_patterns import FORMS, Numbers
 from loadtests.number_places import PLANTED_KINDS, Heard, Places, planted, port_free
@@ -140,12 +140,11 @@ def happened(month: Month) -> dict[str, int]:
         "checks": "SELECT count(*) FROM number_checks",
         "linked": "SELECT count(*) FROM number_checks WHERE linked_time IS NOT NULL",
         "suspended": "SELECT count(*) FROM number_checks WHERE state = 3",
-        "numbers found": "SELECT count(*) FROM number_checks WHERE is_found",
+        "numbers found": "SELECT count(*) FROM number_checks WHERE is_found = 1",
         "swaps": "SELECT count(*) FROM number_checks WHERE mismatches LIKE '%SWAPPED'",
         "lines refused": "SELECT count(*) FROM refused_lines",
     }
-    with closing(sqlite3.connect(f"{data.database.as_uri()}?mode=ro", uri=True)) as connection:
-        found = {name: connection.execute(sql).fetchone()[0] for name, sql in counts.items()}
+    found = {name: month.places.facts.rows(sql)[0][0] for name, sql in counts.items()}
     keys = [int(secret.key_id) for secret in load_keyring(data.vault_keys, may_make=False).secrets]
     found |= {"keys put in": max(keys) - 1, "keys retired": min(keys) - 1}
     return found | {"writers killed": month.kills}
@@ -153,7 +152,9 @@ def happened(month: Month) -> dict[str, int]:
 
 def lived_through(scratch: Path, people: int, days: int, seed: int) -> bool:
     """Let a month pass in a sandbox and search it while it runs."""
-    places = Places(scratch / "sandbox", scratch / "printed.txt", scratch / "outputs", Heard())
+    root = scratch / "sandbox"
+    facts = facts_of(Sandbox(root).data.root)
+    places = Places(root, scratch / "printed.txt", scratch / "outputs", Heard(), facts)
     places.outputs.mkdir()
     metrics_port = port_free()
     with places.printed.open("wb") as output:
@@ -165,6 +166,7 @@ def lived_through(scratch: Path, people: int, days: int, seed: int) -> bool:
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(STOP_S_MAX)
+            facts.close()
 
 
 def main() -> None:

@@ -4,9 +4,10 @@ Every place of a running sandbox where a My Number could lie, and a plant for ea
 Searched are all files of the gateway's data directory as they are on the disk (pages of databases
 with the freed ones, their logs and journals, spool, access records, keys, clock, the vault too: it
 may hold no number in a readable form), the folders, certificates and settings, a dump of each
-database, what the processes printed, their arguments and environments, the metrics page, what
-answers and refusals said, and what commands printed or wrote. The resident register and the cards
-are other parties' and hold the numbers by right; memory is not searched.
+database, every row of every table of a server (its own files are not searched), what the processes
+printed, their arguments and environments, the metrics page, what answers and refusals said, and
+what commands printed or wrote. The resident register and the cards are other parties' and hold the
+numbers by right; memory is not searched.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from typing import Final
 
 from gateway.app.layout import DataDir
 from gateway.app.sandbox import Sandbox
+from gateway.config import STORE_VARIABLE
+from loadtests.facts import Facts, fresh_facts
 
 Spell = Callable[[bytes], None]
 
@@ -48,6 +51,7 @@ class Places:
     printed: Path
     outputs: Path
     heard: Heard
+    facts: Facts
 
     @property
     def data(self) -> DataDir:
@@ -72,9 +76,10 @@ class Places:
         yield "refusal", b"\xff".join(self.heard.refusals)
         yield "metrics", b"\n".join(self.heard.metrics)
         yield from self.heard.processes
-        for database in (self.data.database, self.data.trail):
-            with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
-                yield "dump", "\n".join(connection.iterdump()).encode()
+        for content in self.facts.dumped():
+            yield "dump" if self.facts.store is None else SERVER_TABLE, content
+        with closing(sqlite3.connect(f"{self.data.trail.as_uri()}?mode=ro", uri=True)) as trail:
+            yield "dump", "\n".join(trail.iterdump()).encode()
 
     def _kind(self, path: Path) -> str:
         data = self.data
@@ -125,6 +130,8 @@ def port_free() -> int:
         return int(probe.getsockname()[1])
 
 
+SERVER_TABLE: Final = "table of a server"
+
 PLANTED_KINDS: Final = (
     "log",
     "metrics",
@@ -145,6 +152,7 @@ PLANTED_KINDS: Final = (
     "compressed",
     "arguments",
     "environment",
+    *((SERVER_TABLE,) if STORE_VARIABLE in os.environ else ()),
 )
 """Each gets a number of its own."""
 
@@ -161,7 +169,9 @@ def planted(root: Path, texts: Mapping[str, bytes], opened: ExitStack) -> Places
         opened: Keeps what must stay open while it is searched.
     """
     heard = Heard([texts["answer"]], [texts["refusal"]], [texts["metrics"]])
-    places = Places(root, root / "printed.txt", root / "outputs", heard)
+    facts = fresh_facts(Sandbox(root).data.root)
+    opened.callback(facts.close)
+    places = Places(root, root / "printed.txt", root / "outputs", heard, facts)
     data = places.data
     data.make()
     for folder in (root / "oqs" / "res", root / "certs", places.outputs):
@@ -180,6 +190,9 @@ def planted(root: Path, texts: Mapping[str, bytes], opened: ExitStack) -> Places
     (data.access / "0-2.log.gz").write_bytes(b"\0" * 7 + gzip.compress(texts["compressed"]))
     (data.access / "0-3.log").write_bytes(b"\0" * 7 + zlib.compress(texts["compressed"]))
     _plant_databases(data, texts, opened)
+    if facts.store is not None:
+        facts.change("CREATE TABLE planted (body bytea)")
+        facts.change(f"INSERT INTO planted VALUES ('\\x{texts[SERVER_TABLE].hex()}')")  # noqa: S608  hexadecimal
     _plant_process(heard, texts, opened)
     return places
 

@@ -1,7 +1,9 @@
 """
 Another load test on a gateway whose facts are in a PostgreSQL of their own, gone afterwards.
 
-Only for tests that run one gateway: it is the environment that names the database.
+Only for tests that run one gateway: it is the environment that names the database. Those that look
+into the files of SQLite stay with them: `sync_trace`, `upload_million`, `upload_beside` and
+`lag_april`.
 
     python -m loadtests.on_postgres catalogue_check
     python -m loadtests.on_postgres kill_rounds --rounds 20

@@ -30,7 +30,7 @@ from gateway.edges.rpc.convert import sheet
 from gateway.store.migrate import migrate
 from gateway.store.schema import DISTRIBUTED_BY
 from gateway.store.sqlite import SqliteStore
-from gateway.store.vault import SqliteVault
+from gateway.store.sqlite_vault import SqliteVault
 from gateway.usecases.desk import Desk
 from loadtests.nation_store import pour
 from simulators.nation.covers import households

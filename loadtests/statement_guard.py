@@ -22,16 +22,28 @@ from pkgutil import iter_modules
 from typing import Final
 
 import gateway.store
-from gateway.store.schema import DISTRIBUTED_BY, METADATA
+from gateway.store import distribution
 from loadtests.statement_plants import missed
-from loadtests.statement_rules import Finding, Known, Way, judged, key_faults, list_faults
+from loadtests.statement_rules import (
+    METADATA,
+    TABLES,
+    Finding,
+    Known,
+    Way,
+    judged,
+    key_faults,
+    list_faults,
+)
 
 PREFIXES: Final = ("sql", "postgres")
+ON_COPIES: Final = "sql_backup"
+"""Its statements run on copied files of SQLite alone."""
 VERBS: Final = re.compile(
     r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE|REPLACE|MERGE|TRUNCATE)\s", re.IGNORECASE
 )
 NAMED: Final = re.compile(
-    rf"\b(?:FROM|JOIN|INTO|UPDATE)\s+(?:\w+\.)?(?:{'|'.join(DISTRIBUTED_BY)})\b", re.IGNORECASE
+    rf"\b(?:FROM|JOIN|INTO|UPDATE)\s+(?:\w+\.)?(?:{'|'.join(TABLES.distributed_by)})\b",
+    re.IGNORECASE,
 )
 
 
@@ -40,7 +52,7 @@ def statements() -> tuple[dict[str, str], frozenset[str]]:
     found: dict[str, str] = {}
     unrouted: set[str] = set()
     for module in iter_modules(gateway.store.__path__):
-        if not module.name.startswith(PREFIXES):
+        if not module.name.startswith(PREFIXES) or module.name == ON_COPIES:
             continue
         names = vars(import_module(f"gateway.store.{module.name}"))
         for name, value in names.items():
@@ -96,7 +108,7 @@ def everything() -> list[Finding]:
     return [
         *findings,
         *list_faults(texts, findings, known),
-        *key_faults(METADATA, DISTRIBUTED_BY),
+        *key_faults(METADATA, distribution.TABLES),
         *hidden(Path(gateway.store.__path__[0])),
     ]
 

@@ -1,7 +1,7 @@
 """
 What a statement and a key on a distributed database may be, and the named exceptions.
 
-Which table is distributed by which column is `gateway.store.schema.DISTRIBUTED_BY`; what it is for,
+Which table is distributed by which column is `gateway.store.distribution.TABLES`; what it is for,
 docs/scale.md.
 """
 
@@ -15,7 +15,8 @@ from typing import Final
 import sqlalchemy as sa
 from sqlglot.errors import SqlglotError
 
-from gateway.store.schema import DISTRIBUTED_BY, METADATA
+from gateway.store import distribution
+from gateway.store.schema import metadata_of
 from loadtests.statement_places import Reading, Tables, Touched, readings
 
 STEPS: Final = {
@@ -25,9 +26,17 @@ STEPS: Final = {
 }
 """Joins of tables that lie at different places, and why they may: each is routed step by step."""
 
+METADATA: Final = metadata_of("postgresql")
+
+
+def bare(name: str) -> str:
+    """A table's name as statements say it, which leave out the schema of the vault."""
+    return name.rpartition(".")[2]
+
+
 TABLES: Final = Tables(
-    {name: frozenset(table.columns.keys()) for name, table in METADATA.tables.items()},
-    DISTRIBUTED_BY,
+    {bare(name): frozenset(table.columns.keys()) for name, table in METADATA.tables.items()},
+    {bare(name): column for name, column in distribution.TABLES.items()},
 )
 
 

@@ -17,21 +17,18 @@ import asyncio
 import contextlib
 import os
 import random
-import shutil
 import signal
-import sqlite3
 import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from gateway.app.certificates import issue_all
-from gateway.app.layout import DataDir
 from loadtests import bulk_file
 from loadtests.end_state import State, differences, end_state
+from loadtests.facts import Facts, fresh_facts
 from loadtests.kill_world import World
 from loadtests.places import free_port, write_config
 
@@ -45,7 +42,10 @@ LIMITS: Final = "[limits]\nslice_lines_max = 40\nsort_bytes_max = 65536\n"
 """Many slices and many runs, so that a kill finds each of them at work."""
 REQUEST_ID: Final = "kills"
 LINES_A_PERSON: Final = 6
-LOST: Final = "DELETE FROM cover_versions WHERE rowid = (SELECT max(rowid) FROM cover_versions)"
+LOST: Final = (
+    "DELETE FROM cover_versions WHERE (enrollee_key, cover_no, version_no) = "
+    "(SELECT enrollee_key, cover_no, version_no FROM cover_versions LIMIT 1)"
+)
 DOUBLED: Final = (
     "INSERT INTO cover_versions SELECT enrollee_key, cover_no, version_no + 100, recorded_time, "
     "superseded_time, acquisition_date, loss_date, state, upload_key, line_number, body "
@@ -105,9 +105,9 @@ class Round:
         self.world = World(root, free_port())
         self._file = root / "file.csv"
         self._file.write_bytes(content)
-        config = write_config(root, self.world.port)
+        self.facts = fresh_facts(self.world.data)
+        config = write_config(root, self.world.port, self.facts.store)
         config.write_text(config.read_text() + LIMITS)
-        shutil.rmtree(self.world.data, ignore_errors=True)
         self._sender: asyncio.subprocess.Process | None = None
 
     async def run(self, victim: str, stage: str, after_s: float) -> tuple[float, str]:
@@ -157,14 +157,11 @@ class Round:
             await self.world.start()
 
     def _stage(self) -> str:
-        """What the upload is at, from its spool file and its row, beside the gateway."""
-        data = DataDir(self.world.data)
-        database = data.database
-        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-            row = connection.execute("SELECT state, lines_read FROM uploads").fetchone()
-        match row:
+        """What the upload is at, from its spool and its row, beside the gateway."""
+        rows = self.facts.rows("SELECT state, lines_read FROM uploads")
+        match rows[0] if rows else None:
             case None:
-                return "receiving" if any(data.spool.glob("*.spool")) else "nothing"
+                return "receiving" if self.facts.is_spooled() else "nothing"
             case (2, 0):
                 return "sorting"
             case (2, _):
@@ -173,17 +170,13 @@ class Round:
                 return "applied"
 
 
-def planted(data: Path, truth: State) -> bool:
+def planted(facts: Facts, truth: State) -> bool:
     """Show that the comparison finds a line whose effect is missing, or was there twice."""
     found = []
     for statement in (LOST, DOUBLED, COUNTED_TWICE):
-        copy = data.parent / "planted"
-        shutil.copytree(data, copy)
-        with closing(sqlite3.connect(copy / "gateway.db")) as connection:
-            connection.execute(statement)
-            connection.commit()
-        found.append(differences(truth, end_state(copy)) > 0)
-        shutil.rmtree(copy)
+        with facts.copied() as copy:
+            copy.change(statement)
+            found.append(differences(truth, end_state(copy)) > 0)
     print(f"planted: a lost line, a doubled one, one counted twice: found {found}")
     return all(found)
 
@@ -199,15 +192,18 @@ async def show(rounds: int, lines: int, seed: int) -> int:
         issue_all(root / "certs", bulk_file.INSTITUTION, [bulk_file.INSURER])
         undisturbed = Round(root, content)
         usual_s, _ = await undisturbed.run("", "", 0.0)
-        truth = end_state(undisturbed.world.data)
-        noticed = planted(undisturbed.world.data, truth)
+        truth = end_state(undisturbed.facts)
+        noticed = planted(undisturbed.facts, truth)
+        undisturbed.facts.close()
         for number in range(rounds):
             victim = VICTIMS[number % len(VICTIMS)]
             stage = KILLED_IN[number // len(VICTIMS) % len(KILLED_IN)]
             one = Round(root, content)
             _, found = await one.run(victim, stage, rng.uniform(0.0, AFTER_S_MAX))
             kills[f"{victim} while {found}"] += 1
-            if count := differences(truth, end_state(one.world.data)):
+            count = differences(truth, end_state(one.facts))
+            one.facts.close()
+            if count:
                 bad.append(f"round {number}: {victim} while {found}: {count} differences")
     print(f"{content.count(bytes([10])) - 1} lines, {usual_s:.1f} s undisturbed; seed {seed}")
     print(f"{rounds} kills: {dict(sorted(kills.items()))}; differences {len(bad)}")

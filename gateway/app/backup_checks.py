@@ -29,8 +29,8 @@ from gateway.store.sqlite_copy import (
     still,
     unrecorded_news,
 )
+from gateway.store.sqlite_vault import is_readable_with
 from gateway.store.trail import verify
-from gateway.store.vault import is_readable_with
 
 TRIED: Final = frozenset({"vault", "spool"})
 """Key files whose keys are tried on what they wrote."""

@@ -1,7 +1,7 @@
 """
-Which engine keeps the facts: a file in the data directory, or a PostgreSQL the settings name.
+Which engine keeps facts, vault and spool: files in the data directory, or a PostgreSQL.
 
-The vault, the spool, the access records and what is made of them stay in the data directory.
+The settings name it. Keys, access records and what is made of these stay in the data directory.
 """
 
 from __future__ import annotations
@@ -9,17 +9,22 @@ from __future__ import annotations
 import asyncio
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from gateway.app.clock import new_key
 from gateway.app.layout import DataDir
 from gateway.config import Settings
 from gateway.edges.rpc.convert import sheet
+from gateway.store import spool_keys, sqlite_vault
 from gateway.store.by_steps import StepReader, StepStore
 from gateway.store.by_steps_beside import StepChanges, StepFilings
+from gateway.store.keyring import Secret, in_use
 from gateway.store.records import StoreTooNew, StoreTooOld
+from gateway.store.spool import FileSpool
+from gateway.store.spool_frames import KeptSpool
 from gateway.store.sqlite import (
     SqliteChanges,
     SqliteFilings,
@@ -28,6 +33,20 @@ from gateway.store.sqlite import (
     open_cases,
 )
 from gateway.store.sqlite_file import opened
+from gateway.store.sqlite_vault import SqliteVault
+from gateway.store.vault import StepVault
+
+if TYPE_CHECKING:
+    from gateway.store.key_names import KeyNames
+
+VAULT: Final = "vault"
+SPOOL: Final = "spool"
+KEPT_IN: Final = "kept in"
+"""Under this name a writer says, beside its keys, where it keeps what they encrypt."""
+FILES: Final = "files"
+SERVER: Final = "server"
+Current = Mapping[str, Secret]
+"""The current keys of `VAULT` and `SPOOL`."""
 
 CaseCounter = Callable[[], tuple[int, int]]
 """Counts cases that wait for their link and to be seen by card; called from any thread."""
@@ -50,6 +69,8 @@ class Engine(ABC):
 
     name: str
     """What tells it from the others."""
+    kept_in: ClassVar[str]
+    """`FILES`, or `SERVER`, which several machines share: none can tell if another one writes."""
 
     @abstractmethod
     async def reader(self) -> StepReader:
@@ -98,6 +119,36 @@ class Engine(ABC):
                 ) from None
 
     @abstractmethod
+    async def require_keys(self, data: DataDir) -> None:
+        """Raise as `vault` and `spool` would by their keys: also where another machine writes."""
+
+    @abstractmethod
+    async def vault(self, data: DataDir) -> StepVault:
+        """
+        Open the vault for the one writer; make its keys where nothing was ever encrypted.
+
+        Raises:
+            FileNotFoundError: Its key file is gone.
+            WrongKeys: It was written with keys that this data directory does not have.
+        """
+
+    @abstractmethod
+    async def spool(self, data: DataDir, sort_bytes_max: int) -> KeptSpool:
+        """Open the spool for the one writer; raises as `vault`."""
+
+    @abstractmethod
+    async def written_with_others(self, data: DataDir, current: Current) -> Mapping[str, int]:
+        """How many rows of the vault and uploads of the spool other keys than these wrote."""
+
+    @abstractmethod
+    async def keys_in_use(self, data: DataDir, current: Current) -> frozenset[str]:
+        """Of vault and spool, those that writers write with these keys from now on."""
+
+    @abstractmethod
+    async def forget_keys(self, key_ids: Mapping[str, Sequence[str]]) -> None:
+        """Have writers do without these keys of vault and spool; nothing may need one."""
+
+    @abstractmethod
     async def _require_current(self) -> None:
         """Raise `StoreTooOld` or `StoreTooNew` unless the database has this version's form."""
 
@@ -110,6 +161,7 @@ class EmbeddedEngine(Engine):
     """SQLite in the data directory."""
 
     name = "sqlite"
+    kept_in = FILES
 
     def __init__(self, database: Path) -> None:
         self._database = database
@@ -134,6 +186,32 @@ class EmbeddedEngine(Engine):
         """See `Engine`; counts over a connection of its own, beside reports."""
         return lambda: open_cases(self._database)
 
+    async def require_keys(self, data: DataDir) -> None:
+        """See `Engine`; the key files lie beside what they encrypt."""
+
+    async def vault(self, data: DataDir) -> StepVault:
+        """See `Engine`."""
+        return SqliteVault(data.vault, data.vault_keys)
+
+    async def spool(self, data: DataDir, sort_bytes_max: int) -> KeptSpool:
+        """See `Engine`."""
+        return FileSpool(data.spool, data.spool_keys, sort_bytes_max)
+
+    async def written_with_others(self, data: DataDir, current: Current) -> Mapping[str, int]:
+        """See `Engine`."""
+        return {
+            VAULT: sqlite_vault.old_rows(data.vault, current[VAULT].key_id),
+            SPOOL: spool_keys.old_uploads(data.spool, current[SPOOL]),
+        }
+
+    async def keys_in_use(self, data: DataDir, current: Current) -> frozenset[str]:
+        """See `Engine`."""
+        said = in_use(data.keys_in_use)
+        return frozenset(name for name, one in current.items() if said.get(name) == one.key_id)
+
+    async def forget_keys(self, key_ids: Mapping[str, Sequence[str]]) -> None:
+        """See `Engine`; the key files lie beside what they encrypt."""
+
     async def _require_current(self) -> None:
         opened(self._database, "ro", BUSY_MS).close()
 
@@ -145,6 +223,7 @@ class ServerEngine(Engine):
     """A database of a PostgreSQL server; asyncpg is imported when it is asked for."""
 
     name = "postgresql"
+    kept_in = SERVER
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -183,6 +262,57 @@ class ServerEngine(Engine):
 
         return count
 
+    async def require_keys(self, data: DataDir) -> None:
+        """See `Engine`."""
+        files = {VAULT: data.vault_keys, SPOOL: data.spool_keys}
+        async with self._key_names(files) as names:
+            for name, of in names.items():
+                await of.require(files[name])
+
+    async def vault(self, data: DataDir) -> StepVault:
+        """See `Engine`."""
+        from gateway.store.postgres_vault import PostgresVault
+
+        return await PostgresVault.opened(self._url, data.vault_keys)
+
+    async def spool(self, data: DataDir, sort_bytes_max: int) -> KeptSpool:
+        """See `Engine`."""
+        from gateway.store.postgres_spool import PostgresSpool
+
+        return await PostgresSpool.opened(self._url, data.spool_keys, data.spool, sort_bytes_max)
+
+    async def written_with_others(self, data: DataDir, current: Current) -> Mapping[str, int]:  # noqa: ARG002
+        """See `Engine`."""
+        from gateway.store import postgres_spool, postgres_vault
+
+        return {
+            VAULT: await postgres_vault.old_rows(self._url, current[VAULT].key_id),
+            SPOOL: await postgres_spool.old_uploads(self._url, current[SPOOL].key_id),
+        }
+
+    async def keys_in_use(self, data: DataDir, current: Current) -> frozenset[str]:  # noqa: ARG002
+        """See `Engine`; whichever machine writes."""
+        async with self._key_names(current) as names:
+            used = [name for name, of in names.items() if await of.is_used(current[name])]
+        return frozenset(used)
+
+    async def forget_keys(self, key_ids: Mapping[str, Sequence[str]]) -> None:
+        """See `Engine`."""
+        async with self._key_names(key_ids) as names:
+            for name, of in names.items():
+                await of.forget(key_ids[name])
+
+    @asynccontextmanager
+    async def _key_names(self, memories: Iterable[str]) -> AsyncIterator[Mapping[str, KeyNames]]:
+        from gateway.store.key_names import COUNTING_PLACES, KeyNames
+        from gateway.store.postgres_pool import Pool
+
+        pool = await Pool.opened(self._url, COUNTING_PLACES, "onshi-keys")
+        try:
+            yield {name: KeyNames(pool, name) for name in memories}
+        finally:
+            await pool.close()
+
     async def _require_current(self) -> None:
         await (await self.reader()).close()
 
@@ -192,6 +322,9 @@ class ServerEngine(Engine):
 
 def engine_of(settings: Settings) -> Engine:
     """Give the engine that settings name."""
-    if settings.store is not None:
-        return ServerEngine(settings.store)
-    return EmbeddedEngine(DataDir(settings.data_dir).database)
+    return engine_at(settings.store, DataDir(settings.data_dir))
+
+
+def engine_at(store: str | None, data: DataDir) -> Engine:
+    """Give the engine of a database's address, or of a data directory if there is none."""
+    return EmbeddedEngine(data.database) if store is None else ServerEngine(store)

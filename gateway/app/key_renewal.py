@@ -14,11 +14,12 @@ from typing import Final
 
 import msgspec
 
+from gateway.app.engine import KEPT_IN, SPOOL, VAULT
 from gateway.domain.errors import Unavailable
 from gateway.observe import get_logger
-from gateway.store.keyring import say_in_use
-from gateway.store.spool import FileSpool
-from gateway.store.vault import SqliteVault
+from gateway.store.keyring import WrongKeys, say_in_use
+from gateway.store.spool_frames import KeptSpool
+from gateway.store.vault import StepVault
 from gateway.usecases.desk import Desk
 
 WATCH_S: Final = 1.0
@@ -34,11 +35,14 @@ BUSY_S_MAX: Final = 1.0
 class KeyRenewal:
     """There is one in the writer."""
 
-    def __init__(self, vault: SqliteVault, spool: FileSpool, desk: Desk, in_use: Path) -> None:
+    def __init__(
+        self, vault: StepVault, spool: KeptSpool, desk: Desk, in_use: Path, kept_in: str
+    ) -> None:
         self._vault = vault
         self._spool = spool
         self._desk = desk
         self._in_use = in_use
+        self._kept_in = kept_in
         self._said: dict[str, str] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -53,11 +57,15 @@ class KeyRenewal:
     async def take_new(self) -> None:
         """Take new keys, and say which are in use; a file that cannot be read is told of."""
         try:
-            key_ids = {"vault": await self._vault.refresh(), "spool": await self._spool.refresh()}
-            if key_ids != self._said:
-                await asyncio.to_thread(say_in_use, self._in_use, key_ids)
-                self._said = key_ids
-        except (OSError, msgspec.MsgspecError, Unavailable) as error:
+            said = {
+                VAULT: await self._vault.refresh(),
+                SPOOL: await self._spool.refresh(),
+                KEPT_IN: self._kept_in,
+            }
+            if said != self._said:
+                await asyncio.to_thread(say_in_use, self._in_use, said)
+                self._said = said
+        except (OSError, msgspec.MsgspecError, Unavailable, WrongKeys) as error:
             get_logger().warning("key_file_refused", kind=type(error).__name__)
 
     async def renew_some(self) -> bool:

@@ -1,11 +1,14 @@
 """
 What `onshi keys` does: put new keys into the key files, tell how far they are, retire old ones.
 
-May run beside the gateway, which notices new keys by itself (`gateway.app.key_renewal`).
+May run beside the gateway, which notices new keys by itself (`gateway.app.key_renewal`). Where
+several machines share a database, whoever writes must have been given the new key files before the
+old keys can be retired.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -13,10 +16,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.app.engine import FILES, KEPT_IN, SPOOL, VAULT, Engine, engine_at
 from gateway.app.layout import DataDir
+from gateway.app.sandbox import Sandbox
+from gateway.config import STORE_VARIABLE, load_settings
 from gateway.store.keyring import in_use, load_keyring, retire, rotate
-from gateway.store.spool_keys import old_uploads
-from gateway.store.vault import old_rows
+
+
+class KeptElsewhereError(Exception):
+    """What the keys encrypt is not where it is looked for; says so in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,7 @@ class KeyStatus:
     left: int
     """Rows of the vault, or uploads of the spool, that older keys wrote."""
     is_in_use: bool
-    """Whether the running writer writes with the current key, or none runs."""
+    """Whether a writer said that it writes with the current key, or none can be running."""
     is_older_kept: bool = False
     """Whether older keys are never retired, because what they made is good for ever."""
 
@@ -51,13 +59,17 @@ def rotate_keys(directory: Path) -> list[KeyStatus]:
 
     Raises:
         FileNotFoundError: No gateway ever ran here.
+        KeptElsewhereError: The database of the vault is not named, or none is used.
+        Unavailable: `STORE_UNAVAILABLE`.
     """
     data = data_of(directory)
-    for path in (data.vault_keys, data.spool_keys):
+    engine = _engine(directory)
+    for path in _files(data).values():
         rotate(path)
     if data.token_keys.exists():
         rotate(data.token_keys)
-    return key_status(directory)
+    with _writer_held_off(data) as is_alone:
+        return asyncio.run(_statuses(data, engine, is_alone=is_alone))
 
 
 def key_status(directory: Path) -> list[KeyStatus]:
@@ -66,10 +78,12 @@ def key_status(directory: Path) -> list[KeyStatus]:
 
     Raises:
         FileNotFoundError: No gateway ever ran here.
+        KeptElsewhereError: The database of the vault is not named, or none is used.
+        Unavailable: `STORE_UNAVAILABLE`.
     """
     data = data_of(directory)
     with _writer_held_off(data) as is_alone:
-        return _statuses(data, is_alone=is_alone)
+        return asyncio.run(_statuses(data, _engine(directory), is_alone=is_alone))
 
 
 def retire_keys(directory: Path) -> tuple[list[KeyStatus], bool]:
@@ -80,41 +94,71 @@ def retire_keys(directory: Path) -> tuple[list[KeyStatus], bool]:
 
     Raises:
         FileNotFoundError: No gateway ever ran here.
+        KeptElsewhereError: The database of the vault is not named, or none is used.
+        Unavailable: `STORE_UNAVAILABLE`.
     """
     data = data_of(directory)
     with _writer_held_off(data) as is_alone:
-        statuses = _statuses(data, is_alone=is_alone)
-        if not all(status.can_retire for status in statuses):
-            return statuses, False
-        for path, status in zip((data.vault_keys, data.spool_keys), statuses[:2], strict=True):
-            retire(path, status.current)
-        return _statuses(data, is_alone=is_alone), True
+        return asyncio.run(_retired(data, _engine(directory), is_alone=is_alone))
 
 
-def _statuses(data: DataDir, *, is_alone: bool) -> list[KeyStatus]:
-    said = in_use(data.keys_in_use)
-    vault = load_keyring(data.vault_keys, may_make=False).secrets
-    spool = load_keyring(data.spool_keys, may_make=False).secrets
+async def _retired(
+    data: DataDir, engine: Engine, *, is_alone: bool
+) -> tuple[list[KeyStatus], bool]:
+    statuses = await _statuses(data, engine, is_alone=is_alone)
+    if not all(status.can_retire for status in statuses):
+        return statuses, False
+    # First there, so that no writer misses a key it is still told it needs.
+    retiring = [status for status in statuses if not status.is_older_kept]
+    await engine.forget_keys({status.name: status.older for status in retiring})
+    for status in retiring:
+        retire(_files(data)[status.name], status.current)
+    return await _statuses(data, engine, is_alone=is_alone), True
+
+
+async def _statuses(data: DataDir, engine: Engine, *, is_alone: bool) -> list[KeyStatus]:
+    rings = {
+        name: load_keyring(path, may_make=False).secrets for name, path in _files(data).items()
+    }
+    current = {name: secrets[0] for name, secrets in rings.items()}
     # What is in use comes first: a writer that uses the current key leaves no more old rows.
+    used = await engine.keys_in_use(data, current)
+    left = await engine.written_with_others(data, current)
     statuses = [
         KeyStatus(
             name,
             secrets[0].key_id,
             tuple(secret.key_id for secret in secrets[1:]),
-            left,
-            is_alone or said.get(name) == secrets[0].key_id,
+            left[name],
+            name in used or (is_alone and engine.kept_in == FILES),
         )
-        for name, secrets, left in (
-            ("vault", vault, old_rows(data.vault, vault[0].key_id)),
-            ("spool", spool, old_uploads(data.spool, spool[0])),
-        )
+        for name, secrets in rings.items()
     ]
     if data.token_keys.exists():
-        token = load_keyring(data.token_keys, may_make=False).secrets
-        older = tuple(secret.key_id for secret in token[1:])
-        current = token[0].key_id
-        statuses.append(KeyStatus("token", current, older, 0, is_in_use=True, is_older_kept=True))
+        newest, *older = load_keyring(data.token_keys, may_make=False).secrets
+        kept = tuple(secret.key_id for secret in older)
+        statuses.append(
+            KeyStatus("token", newest.key_id, kept, 0, is_in_use=True, is_older_kept=True)
+        )
     return statuses
+
+
+def _files(data: DataDir) -> dict[str, Path]:
+    return {VAULT: data.vault_keys, SPOOL: data.spool_keys}
+
+
+def _engine(directory: Path) -> Engine:
+    """The engine that a sandbox's settings or the environment name, if it is that of the keys."""
+    config = Sandbox(directory).gateway_config
+    data = data_of(directory)
+    store = load_settings(config).store if config.exists() else os.environ.get(STORE_VARIABLE)
+    engine = engine_at(store, data)
+    if in_use(data.keys_in_use).get(KEPT_IN, engine.kept_in) != engine.kept_in:
+        must = "must name its database" if engine.kept_in == FILES else "must not be set"
+        raise KeptElsewhereError(
+            f"the gateway keeps vault and spool elsewhere: {STORE_VARIABLE} {must}"
+        )
+    return engine
 
 
 @contextlib.contextmanager

@@ -53,9 +53,9 @@ from gateway.policy import published_policy
 from gateway.store.access_log import AccessLog
 from gateway.store.by_steps import StepStore
 from gateway.store.scratch import SqliteScratch
-from gateway.store.spool import FileSpool
+from gateway.store.spool_frames import KeptSpool
 from gateway.store.trail import Trail
-from gateway.store.vault import RehearsedVault, SqliteVault
+from gateway.store.vault import RehearsedVault, StepVault
 from gateway.usecases.apply_uploads import Applier
 from gateway.usecases.check_numbers import NumberChecker
 from gateway.usecases.context import Clock, first_of
@@ -91,8 +91,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     if (store := await _store(engine, data, stop)) is None:
         return
     accesses = _access_log(data, limits)
-    vault = SqliteVault(data.vault, data.vault_keys)
-    spool = FileSpool(data.spool, data.spool_keys, limits.sort_bytes_max)
+    vault, spool = await engine.vault(data), await engine.spool(data, limits.sort_bytes_max)
     numbers_told = None if settings.resident_register is None else asyncio.Event()
     desk = _desk(settings, store, vault, clock, numbers_told)
     door = Door(published_policy(), accesses)
@@ -111,13 +110,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         *OversightMethods(NumberOversight(store, desk, door, trail)).methods(),
         *HistoryMethods(store, door, limits.history_versions_max).methods(),
     ]
+    renewal = KeyRenewal(vault, spool, desk, data.keys_in_use, engine.kept_in)
     jobs = [
         asyncio.create_task(_watch(accesses, watched, data, engine.name, stop)),
         asyncio.create_task(first_of(store.deposed, stop)),
         asyncio.create_task(files.run(stop)),
         asyncio.create_task(trail.run(stop)),
         asyncio.create_task(feed.run()),
-        asyncio.create_task(KeyRenewal(vault, spool, desk, data.keys_in_use).run(stop)),
+        asyncio.create_task(renewal.run(stop)),
     ]
     closing: list[Closing] = [lag, feed, trail, accesses, files, spool, vault, store]
     if numbers_told is not None:
@@ -134,6 +134,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 async def _store(engine: Engine, data: DataDir, stop: asyncio.Event) -> StepStore | None:
     """Open the store once this is the writer; None if told to stop, or to leave it, before."""
+    await engine.require_keys(data)
     opening = asyncio.create_task(engine.store(on_waiting=say_ready))
     stopped = asyncio.create_task(stop.wait())
     while not (opening.done() or stop.is_set() or is_closed(data, engine.name)):
@@ -166,8 +167,8 @@ class Files:
         limits: Limits,
         data: DataDir,
         store: StepStore,
-        vault: SqliteVault,
-        spool: FileSpool,
+        vault: StepVault,
+        spool: KeptSpool,
         desk: Desk,
         door: Door,
     ) -> None:
@@ -198,7 +199,7 @@ class NumberRoad:
         settings: Settings,
         clock: Clock,
         store: StepStore,
-        vault: SqliteVault,
+        vault: StepVault,
         desk: Desk,
         door: Door,
         trail: LiveTrail,
@@ -234,7 +235,7 @@ class NumberRoad:
         return PersonService(self._portal(cards=cards), versions_max).methods()
 
 
-async def _link_unchecked(store: StepStore, vault: SqliteVault, desk: Desk, clock: Clock) -> None:
+async def _link_unchecked(store: StepStore, vault: StepVault, desk: Desk, clock: Clock) -> None:
     """Link what still waits for a register the settings no longer name."""
     checker = NumberChecker(
         store,
@@ -311,7 +312,7 @@ def _access_log(data: DataDir, limits: Limits) -> AccessLog:
 def _desk(
     settings: Settings,
     store: StepStore,
-    vault: SqliteVault,
+    vault: StepVault,
     clock: Clock,
     numbers_told: asyncio.Event | None,
 ) -> Desk:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -61,10 +63,8 @@ def keys_rotate(directory: DirOption = Path(".sandbox")) -> None:
     from gateway.app.keys import rotate_keys
     from gateway.app.screen import print_keys
 
-    try:
+    with _keys_of(directory):
         print_keys(rotate_keys(directory))
-    except FileNotFoundError:
-        fail(f"{directory}: no gateway ever ran here")
 
 
 @keys.command("status")
@@ -73,10 +73,8 @@ def keys_status(directory: DirOption = Path(".sandbox")) -> None:
     from gateway.app.keys import key_status
     from gateway.app.screen import print_keys
 
-    try:
+    with _keys_of(directory):
         print_keys(key_status(directory))
-    except FileNotFoundError:
-        fail(f"{directory}: no gateway ever ran here")
 
 
 @keys.command("retire")
@@ -85,12 +83,25 @@ def keys_retire(directory: DirOption = Path(".sandbox")) -> None:
     from gateway.app.keys import retire_keys
     from gateway.app.screen import print_keys
 
-    try:
+    with _keys_of(directory):
         statuses, is_done = retire_keys(directory)
-    except FileNotFoundError:
-        fail(f"{directory}: no gateway ever ran here")
     print_keys(statuses)
     raise typer.Exit(0 if is_done else 1)
+
+
+@contextmanager
+def _keys_of(directory: Path) -> Iterator[None]:
+    """Say in one sentence why the keys of a gateway cannot be looked at."""
+    from gateway.app.keys import KeptElsewhereError
+    from gateway.domain.errors import Unavailable
+    from gateway.store.records import StoreTooNew, StoreTooOld
+
+    try:
+        yield
+    except FileNotFoundError:
+        fail(f"{directory}: no gateway ever ran here")
+    except (KeptElsewhereError, StoreTooNew, StoreTooOld, Unavailable) as error:
+        fail(str(error))
 
 
 @app.command()

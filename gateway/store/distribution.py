@@ -1,7 +1,7 @@
 """
 How the main database's tables are spread over the servers of a Citus cluster.
 
-Made from `DISTRIBUTED_BY` alone and pure: it says what to run and runs nothing. Tables that are
+Made from the schema's lists alone and pure: it says what to run and runs nothing. Tables that are
 distributed by one column lie together (a colocation group), so what is known of one enrollee, or of
 one person, is in one place. `meta` is not distributed: see docs/scale.md. Imports the schema, so
 serving never imports this module.
@@ -12,10 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.store.schema import DISTRIBUTED_BY
+from gateway.store.schema import DISTRIBUTED_BY, SERVER_DISTRIBUTED_BY
 
 SHARD_COUNT: Final = 64
 """Shards of each table: at most so many workers can share the work. It is dear to change later."""
+
+TABLES: Final = DISTRIBUTED_BY | SERVER_DISTRIBUTED_BY
+"""Every distributed table's column."""
 
 
 class OtherwiseDistributedError(Exception):
@@ -25,7 +28,7 @@ class OtherwiseDistributedError(Exception):
 def colocation_groups() -> dict[str, tuple[str, ...]]:
     """The tables of each distribution column, in the order they are distributed in."""
     groups: dict[str, tuple[str, ...]] = {}
-    for table, column in DISTRIBUTED_BY.items():
+    for table, column in TABLES.items():
         groups[column] = (*groups.get(column, ()), table)
     return groups
 
@@ -52,7 +55,7 @@ def distribution_statements(
     if shard_count < 1:
         raise ValueError("a table has at least one shard")
     before = {} if done is None else done
-    wrong = [name for name, column in DISTRIBUTED_BY.items() if before.get(name, column) != column]
+    wrong = [name for name, column in TABLES.items() if before.get(name, column) != column]
     if wrong:
         raise OtherwiseDistributedError(f"by another column: {', '.join(wrong)}")
     statements = []

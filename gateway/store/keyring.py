@@ -7,10 +7,11 @@ secret keys are derived for each use, so one secret never serves two algorithms.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Struct
 
 SECRET_BYTES: Final = 32
+
+
+class WrongKeys(RuntimeError):  # noqa: N818  says what is the case, as the refusals do
+    """A key file lacks a key that something was written with, or has another of its name."""
 
 
 class Secret(Struct, frozen=True, forbid_unknown_fields=True):
@@ -125,6 +130,24 @@ class KeyFile:
         keyring = load_keyring(self._path, may_make=False)
         self._stamp = stamp
         return keyring
+
+    async def entered(
+        self, enter: Callable[[Sequence[Secret]], Awaitable[None]]
+    ) -> Sequence[Secret] | None:
+        """
+        Give the secrets of what `fresh` gives, once `enter` took note of them.
+
+        What this or `enter` raises is raised again the next time, until it goes well.
+        """
+        keyring = await asyncio.to_thread(self.fresh)
+        if keyring is None:
+            return None
+        try:
+            await enter(keyring.secrets)
+        except BaseException:
+            self._stamp = None
+            raise
+        return keyring.secrets
 
 
 def _stamp(path: Path) -> tuple[int, int]:

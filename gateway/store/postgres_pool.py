@@ -114,6 +114,7 @@ class Pool:
         application: str,
         *,
         is_current: bool = True,
+        schema: str | None = None,
         elect: Elect | None = None,
     ) -> Pool:
         """
@@ -123,6 +124,8 @@ class Pool:
             application: What the server's own lists call these connections.
 
             is_current: Whether the database must have this version's form.
+
+            schema: Whose tables come before all others of their name.
 
             elect: Called with each fresh connection, which is used only if it does not raise.
 
@@ -143,7 +146,7 @@ class Pool:
                 max_inactive_connection_lifetime=0 if elect else IDLE_S_MAX,
                 init=elect,
                 reset=_rolled_back,
-                server_settings={"application_name": application, **_SESSION},
+                server_settings=_session(application, schema),
             )
         assert made is not None
         pool = cls(made, places)
@@ -224,6 +227,12 @@ class Pool:
         except asyncpg.UndefinedTableError:
             raise StoreTooOld("there are no tables yet: migrate first") from None
         require_format(*rows[0])
+
+
+def _session(application: str, schema: str | None) -> dict[str, str]:
+    """What is said of a connection when it is opened."""
+    path = {} if schema is None else {"search_path": f'{schema}, "$user", public'}
+    return {"application_name": application, **_SESSION, **path}
 
 
 async def _rolled_back(connection: asyncpg.Connection[asyncpg.Record]) -> None:

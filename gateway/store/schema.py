@@ -14,6 +14,10 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData
 from sqlalchemy.dialects import postgresql
 
 METADATA: Final = MetaData()
+"""The tables of either engine."""
+
+SERVER_METADATA: Final = MetaData()
+"""The tables a server has besides; SQLite's own counterparts are files beside the database."""
 
 DISTRIBUTED_BY: Final = {
     "enrollees": "enrollee_key",
@@ -33,7 +37,13 @@ DISTRIBUTED_BY: Final = {
     "inquiries": "inquiry_id",
     "collections": "insurer_number",
 }
-"""Every table's distribution column; `meta` has one row, which is not distributed."""
+"""Every table's distribution column."""
+
+SERVER_DISTRIBUTED_BY: Final = {"vault.numbers": "mac", "spool_chunks": "upload_key"}
+"""Of the tables a server has besides."""
+
+UNDISTRIBUTED: Final = frozenset({"meta", "key_names"})
+"""Tables of a few rows, which are not distributed."""
 
 
 TEXT: Final = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
@@ -285,3 +295,45 @@ META: Final = Table(
     _time("last_recorded_time"),
     Column("writer_life", TEXT, nullable=False, server_default=""),
 )
+
+NUMBERS: Final = Table(
+    "numbers",
+    SERVER_METADATA,
+    _key("mac"),
+    _text("key_id"),
+    Column("nonce", LargeBinary, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+    _key("person_key", is_primary=False),
+    Index("numbers_person", "person_key"),
+    schema="vault",
+)
+
+SPOOL_CHUNKS: Final = Table(
+    "spool_chunks",
+    SERVER_METADATA,
+    _key("upload_key"),
+    _large("first_byte", is_primary=True),
+    _count("plain_bytes"),
+    _text("key_id"),
+    Column("nonce", LargeBinary, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+)
+
+KEY_NAMES: Final = Table(
+    "key_names",
+    SERVER_METADATA,
+    _text("memory", is_primary=True),
+    _text("key_id", is_primary=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+)
+"""Which keys vault and spool were written with; see `gateway.store.key_names`."""
+
+
+def metadata_of(dialect: str) -> MetaData:
+    """Give all tables of an engine, by its name in SQLAlchemy."""
+    if dialect != "postgresql":
+        return METADATA
+    whole = MetaData()
+    for table in (*METADATA.sorted_tables, *SERVER_METADATA.sorted_tables):
+        table.to_metadata(whole)
+    return whole

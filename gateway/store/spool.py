@@ -10,7 +10,6 @@ touch after the restart: it was never acknowledged. Frames are indexed, not kept
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import struct
 from array import array
@@ -23,13 +22,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from gateway.domain.errors import InvalidInput, Unavailable
-from gateway.store.keyring import KeyFile, Secret, load_keyring, sync_directory
+from gateway.store.keyring import KeyFile, load_keyring, sync_directory
 from gateway.store.port import UploadKey
 from gateway.store.sorted_runs import SORT_BYTES_MAX, FileRuns
+from gateway.store.spool_frames import (
+    HASHED_AT_ONCE_BYTES,
+    TAG_BYTES,
+    UPLOADS_INDEXED_MAX,
+    KeptSpool,
+    RunningDigest,
+    SpoolBroken,
+    SpoolKeys,
+)
 
 FRAME: Final = struct.Struct(">IQ12s")
 """Length of the ciphertext with its tag, offset of the first plain byte, nonce."""
@@ -37,25 +42,13 @@ FRAME: Final = struct.Struct(">IQ12s")
 SUFFIX: Final = ".spool"
 RENEWING: Final = ".renewing"
 """Of an upload's copy under a new key, until it takes the upload's place."""
-TAG_BYTES: Final = 16
-NONCE_BYTES: Final = 12
-UPLOADS_INDEXED_MAX: Final = 256
-"""Uploads whose index stays in memory; another one's is read again from its file."""
-
-HASHED_AT_ONCE_BYTES: Final = 8 * 1024 * 1024
-"""What one turn of the thread hashes, so that other uploads need not wait long."""
-
 Result = TypeVar("Result")
-
-
-class SpoolBroken(RuntimeError):  # noqa: N818  says what is the case, as the refusals do
-    """A frame that was durable cannot be read: the disk lost it, or its key is gone."""
 
 
 class _Upload:
     """The index of one upload's file; used in the spool's thread only."""
 
-    def __init__(self, path: Path, upload_key: UploadKey, keys: Sequence[AESGCM]) -> None:
+    def __init__(self, path: Path, upload_key: UploadKey, keys: SpoolKeys) -> None:
         self._path = path
         self._upload_key = upload_key
         self._keys = keys
@@ -63,8 +56,7 @@ class _Upload:
         """Of each frame's first plain byte."""
         self._places = array("Q")
         """Of each frame in the file."""
-        self._hash = hashlib.sha256()
-        self._hashed = 0
+        self._digest = RunningDigest()
         self._last: tuple[int, bytes] = (-1, b"")
         self._renewed = 0
         """Frames of the copy under the current key."""
@@ -76,9 +68,7 @@ class _Upload:
     def append(self, data: bytes) -> None:
         """Add a frame and make it durable; on failure the file is as before."""
         is_new = not self._offsets
-        nonce = os.urandom(NONCE_BYTES)
-        ciphertext = self._keys[0].encrypt(nonce, data, self._bound(self.size))
-        frame = FRAME.pack(len(ciphertext), self.size, nonce) + ciphertext
+        frame = self._framed(self.size, data)
         with _opened(self._path, os.O_RDWR | os.O_CREAT) as handle:
             try:
                 _write_at(handle, frame, self._end)
@@ -88,9 +78,7 @@ class _Upload:
             except OSError:
                 os.ftruncate(handle, self._end)
                 raise
-        if self._hashed == self.size:
-            self._hash.update(data)
-            self._hashed += len(data)
+        self._digest.see(self.size, data)
         self._indexed(self.size, self._end, len(frame))
         self.size += len(data)
 
@@ -115,11 +103,7 @@ class _Upload:
             return False
         with _opened(self._path, os.O_RDONLY) as handle:
             nonce, ciphertext = self._frame(handle, 0)
-        try:
-            self._keys[0].decrypt(nonce, ciphertext, self._bound(self._offsets[0]))
-        except InvalidTag:
-            return True
-        return False
+        return not self._keys.is_current(self._upload_key, self._offsets[0], nonce, ciphertext)
 
     def renew(self, frames_max: int) -> bool:
         """
@@ -133,10 +117,7 @@ class _Upload:
         with _opened(copy, os.O_RDWR | os.O_CREAT) as target:
             with _opened(self._path, os.O_RDONLY) as source:
                 for number in range(self._renewed, last):
-                    offset, plain = self._offsets[number], self._plain(source, number)
-                    nonce = os.urandom(NONCE_BYTES)
-                    ciphertext = self._keys[0].encrypt(nonce, plain, self._bound(offset))
-                    frame = FRAME.pack(len(ciphertext), offset, nonce) + ciphertext
+                    frame = self._framed(self._offsets[number], self._plain(source, number))
                     _write_at(target, frame, self._places[number])
             self._renewed = last
             if last < len(self._offsets):
@@ -154,11 +135,10 @@ class _Upload:
 
     def hash_on(self) -> bytes | None:
         """Hash some more; give the digest once all is hashed."""
-        if self._hashed < self.size:
-            part = self.read(self._hashed, HASHED_AT_ONCE_BYTES)
-            self._hash.update(part)
-            self._hashed += len(part)
-        return self._hash.digest() if self._hashed == self.size else None
+        if self._digest.seen < self.size:
+            part = self.read(self._digest.seen, HASHED_AT_ONCE_BYTES)
+            self._digest.see(self._digest.seen, part)
+        return self._digest.value() if self._digest.seen == self.size else None
 
     def _scan(self) -> None:
         """Index the frames of a file, and cut off a torn end."""
@@ -197,15 +177,9 @@ class _Upload:
         if self._last[0] == number:
             return self._last[1]
         nonce, ciphertext = self._frame(handle, number)
-        offset = self._offsets[number]
-        for key in self._keys:
-            try:
-                plain = key.decrypt(nonce, ciphertext, self._bound(offset))
-            except InvalidTag:
-                continue
-            self._last = (number, plain)
-            return plain
-        raise SpoolBroken("a frame of an upload cannot be read")
+        plain = self._keys.plain(self._upload_key, self._offsets[number], nonce, ciphertext)
+        self._last = (number, plain)
+        return plain
 
     def _frame(self, handle: int, number: int) -> tuple[bytes, bytes]:
         """The nonce and the ciphertext of a frame."""
@@ -217,11 +191,13 @@ class _Upload:
         self._places.append(place)
         self._end = place + frame_bytes
 
-    def _bound(self, offset: int) -> bytes:
-        return self._upload_key + offset.to_bytes(8, "big")
+    def _framed(self, offset: int, plain: bytes) -> bytes:
+        """Spell a frame under the current key."""
+        sealed = self._keys.seal(self._upload_key, offset, plain)
+        return FRAME.pack(len(sealed.ciphertext), offset, sealed.nonce) + sealed.ciphertext
 
 
-class FileSpool:
+class FileSpool(KeptSpool):
     """
     A `Spool` in a directory, used by one process; its work runs in one thread.
 
@@ -246,8 +222,7 @@ class FileSpool:
         self._sort_bytes_max = sort_bytes_max
         secrets = load_keyring(key_file, may_make=not any(directory.iterdir())).secrets
         self._key_file = KeyFile(key_file)
-        self._key_id = secrets[0].key_id
-        self._keys = [spool_key(secret) for secret in secrets]
+        self._keys = SpoolKeys(secrets)
         for copy in directory.glob(f"*{RENEWING}"):
             copy.unlink()
         self._uploads: OrderedDict[UploadKey, _Upload] = OrderedDict()
@@ -277,14 +252,14 @@ class FileSpool:
         return await self._run(write)
 
     async def digest(self, upload_key: UploadKey) -> bytes:
-        """See `Spool`. Raises `SpoolBroken` if the disk lost what was safe."""
+        """See `KeptSpool`."""
         upload = await self._run(lambda: self._upload(upload_key))
         while (digest := await self._run(upload.hash_on)) is None:
             pass
         return digest
 
     async def read(self, upload_key: UploadKey, offset: int, bytes_max: int) -> bytes:
-        """See `Spool`. Raises `SpoolBroken` if the disk lost what was safe."""
+        """See `KeptSpool`."""
 
         def read() -> bytes:
             upload = self._upload(upload_key)
@@ -319,29 +294,23 @@ class FileSpool:
         return FileRuns(self._directory, self._sort_bytes_max)
 
     async def refresh(self) -> str:
-        """See `SqliteVault.refresh`."""
+        """See `StepVault.refresh`."""
 
         def take() -> str:
             keyring = self._key_file.fresh()
             if keyring is not None:
-                self._key_id = keyring.secrets[0].key_id
-                self._keys[:] = [spool_key(secret) for secret in keyring.secrets]
+                self._keys.take(keyring.secrets)
                 for upload in self._uploads.values():
                     upload.begin_again()
-            return self._key_id
+            return self._keys.current
 
         return await self._run(take)
 
     async def renew(self, frames_max: int) -> int:
-        """
-        Write some frames of one upload anew under the current key.
-
-        Returns:
-            1 if there may be more to do, 0 if every upload is of the current key.
-        """
+        """See `KeptSpool`; of one upload."""
 
         def write() -> int:
-            if len(self._keys) == 1:
+            if not self._keys.has_older:
                 return 0
             for path in self._directory.glob(f"*{SUFFIX}"):
                 upload = self._upload(UploadKey(bytes.fromhex(path.stem)))
@@ -370,11 +339,6 @@ class FileSpool:
                 self._uploads.popitem(last=False)
         self._uploads.move_to_end(upload_key)
         return upload
-
-
-def spool_key(secret: Secret) -> AESGCM:
-    """Give the key of a secret's frames."""
-    return AESGCM(secret.derived("onshi spool data"))
 
 
 @contextmanager

@@ -12,13 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from gateway.store.copying import Step, Written, copy_bytes
 from gateway.store.keyring import Secret
 from gateway.store.port import UploadKey
-from gateway.store.spool import FRAME, SUFFIX, TAG_BYTES, spool_key
+from gateway.store.spool import FRAME, SUFFIX
+from gateway.store.spool_frames import TAG_BYTES, SpoolKeys
 
 
 class Whole(NamedTuple):
@@ -112,15 +110,8 @@ def opens(path: Path, secret: Secret) -> bool:
             return True
         length, offset, nonce = FRAME.unpack(head)
         ciphertext = file.read(length)
-    return _reads(spool_key(secret), nonce, ciphertext, bytes.fromhex(path.stem), offset)
-
-
-def _reads(key: AESGCM, nonce: bytes, ciphertext: bytes, upload_key: bytes, offset: int) -> bool:
-    try:
-        key.decrypt(nonce, ciphertext, upload_key + offset.to_bytes(8, "big"))
-    except (InvalidTag, ValueError):
-        return False
-    return True
+    upload_key = UploadKey(bytes.fromhex(path.stem))
+    return SpoolKeys([secret]).is_current(upload_key, offset, nonce, ciphertext)
 
 
 def _whole(handle: int) -> Whole:

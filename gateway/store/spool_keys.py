@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from gateway.store.keyring import Secret
-from gateway.store.spool import FRAME, SUFFIX, spool_key
+from gateway.store.port import UploadKey
+from gateway.store.spool import FRAME, SUFFIX
+from gateway.store.spool_frames import SpoolKeys
 
 
 def old_uploads(directory: Path, secret: Secret) -> int:
     """How many uploads begin with a frame of another key; may run beside the gateway."""
-    key = spool_key(secret)
+    keys = SpoolKeys([secret])
     paths = list(directory.glob(f"*{SUFFIX}")) if directory.exists() else []
-    return sum(_begins_with_another(path, key) for path in paths)
+    return sum(_begins_with_another(path, keys) for path in paths)
 
 
-def _begins_with_another(path: Path, key: AESGCM) -> bool:
+def _begins_with_another(path: Path, keys: SpoolKeys) -> bool:
     try:
         with path.open("rb") as file:
             head = file.read(FRAME.size)
@@ -30,9 +29,5 @@ def _begins_with_another(path: Path, key: AESGCM) -> bool:
         return False
     if len(ciphertext) < length:
         return False
-    bound = bytes.fromhex(path.stem) + offset.to_bytes(8, "big")
-    try:
-        key.decrypt(nonce, ciphertext, bound)
-    except InvalidTag:
-        return True
-    return False
+    upload_key = UploadKey(bytes.fromhex(path.stem))
+    return not keys.is_current(upload_key, offset, nonce, ciphertext)

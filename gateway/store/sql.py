@@ -202,13 +202,15 @@ CREATE TABLE IF NOT EXISTS numbers (
     ciphertext BLOB NOT NULL, person_key BLOB NOT NULL
 ) WITHOUT ROWID
 """
-"""The one table of the vault, which is a file of its own."""
+"""The one table of the vault, which is a file or, on a server, a schema of its own."""
 
-VAULT_PERSON: Final = "SELECT person_key FROM numbers WHERE mac = ?"
+VAULT_PERSON: Final = "SELECT mac, person_key FROM numbers WHERE mac = ?"
 
 VAULT_INDEX: Final = "CREATE INDEX IF NOT EXISTS numbers_person ON numbers (person_key)"
 
-VAULT_NUMBER: Final = "SELECT key_id, nonce, ciphertext FROM numbers WHERE person_key = ? LIMIT 1"
+VAULT_NUMBER: Final = """
+SELECT person_key, key_id, nonce, ciphertext FROM numbers WHERE person_key = ? LIMIT 1
+"""
 
 VAULT_ADD: Final = """
 INSERT INTO numbers (mac, key_id, nonce, ciphertext, person_key) VALUES (?, ?, ?, ?, ?)
@@ -236,9 +238,13 @@ UNROUTED: Final = frozenset(
         FORMAT,
         SET_PROJECTION_FORMAT,
         PEOPLE_AFTER,
+        VAULT_NUMBER,
     }
 )
-"""Statements that concern every place: at start-up, of the one-row `meta`, of maintenance."""
+"""
+Statements that concern every place: at start-up, of the one-row `meta`, of maintenance, and of a
+number asked for by its person, for the register alone.
+"""
 
 
 def version_row(version: NewVersion) -> Row:

@@ -33,7 +33,7 @@ SEEN_TIMES: Final = """
 SELECT recorded_time, superseded_time FROM cover_versions WHERE enrollee_key = ? AND state = 1
 """
 
-VAULT_ROW: Final = "SELECT person_key, nonce, ciphertext FROM numbers WHERE mac = ?"
+VAULT_ROW: Final = "SELECT mac, person_key, nonce, ciphertext FROM numbers WHERE mac = ?"
 
 VAULT_OLD: Final = """
 SELECT mac, key_id, nonce, ciphertext, person_key FROM numbers
@@ -42,5 +42,7 @@ WHERE mac > ? AND key_id <> ? ORDER BY mac LIMIT ?
 
 VAULT_OLD_COUNT: Final = "SELECT count(*) FROM numbers WHERE key_id <> ?"
 
-UNROUTED: Final = frozenset({CHECKS_WANTED, CHECKS_DISAGREEING, ENROLLEES_OF})
-"""Statements that concern every place: what waits, an insurer's enrollees."""
+UNROUTED: Final = frozenset(
+    {CHECKS_WANTED, CHECKS_DISAGREEING, ENROLLEES_OF, VAULT_OLD, VAULT_OLD_COUNT}
+)
+"""Statements that concern every place: what waits, an insurer's enrollees, renewing the vault."""

@@ -29,8 +29,9 @@ from gateway.store.port import UploadState
 from gateway.store.scratch import SqliteScratch
 from gateway.store.spool import FileSpool
 from gateway.store.sqlite import SqliteChanges, SqliteStore
+from gateway.store.sqlite_vault import SqliteVault
 from gateway.store.trail import Trail
-from gateway.store.vault import RehearsedVault, SqliteVault
+from gateway.store.vault import RehearsedVault
 from gateway.usecases.apply_uploads import Applier
 from gateway.usecases.desk import Desk
 from gateway.usecases.door import Door

@@ -20,7 +20,7 @@ IMPURE_MODULES = {"secrets", "random", "uuid"}
 MAY_BE_IMPURE = {
     "gateway/store/keyring.py",  # Makes the secrets of vault and spool.
     "gateway/store/vault.py",  # A nonce for each number.
-    "gateway/store/spool.py",  # A nonce for each frame.
+    "gateway/store/spool_frames.py",  # A nonce for each frame.
     "gateway/pki.py",  # Keys and serial numbers of certificates.
 }
 

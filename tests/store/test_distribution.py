@@ -9,17 +9,19 @@ from typing import Any
 import pytest
 
 from gateway.store.distribution import (
+    TABLES,
     OtherwiseDistributedError,
     colocation_groups,
     distribution_statements,
 )
-from gateway.store.schema import DISTRIBUTED_BY, METADATA
+from gateway.store.schema import metadata_of
 from loadtests import citus_run
 from loadtests.citus_run import Cluster, distributed, main
 from tests.house.sources import ROOT
 
+ALL = list(metadata_of("postgresql").tables)
 CALL = re.compile(
-    r"SELECT create_distributed_table\('(\w+)', '(\w+)', colocate_with => '(\w+)'"
+    r"SELECT create_distributed_table\('([\w.]+)', '(\w+)', colocate_with => '(\w+)'"
     r"(?:, shard_count => (\d+))?\)"
 )
 
@@ -29,12 +31,10 @@ def _calls(statements: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def test_each_table_is_distributed_once_by_its_column() -> None:
-    """The statements are those of `DISTRIBUTED_BY`, no table forgotten and `meta` left alone."""
+    """The statements are those of `TABLES`, no table forgotten and `meta` left alone."""
     statements = distribution_statements()
-    assert len(DISTRIBUTED_BY) == len(statements) == len(_calls(statements))
-    assert {(table, column) for table, column, *_ in _calls(statements)} == {
-        *DISTRIBUTED_BY.items()
-    }
+    assert len(TABLES) == len(statements) == len(_calls(statements))
+    assert {(table, column) for table, column, *_ in _calls(statements)} == {*TABLES.items()}
 
 
 def test_tables_of_one_column_lie_together() -> None:
@@ -47,17 +47,17 @@ def test_tables_of_one_column_lie_together() -> None:
             assert shards == "8"
         else:
             assert (started[group], "") == (column, shards)
-    assert set(started.values()) == set(DISTRIBUTED_BY.values()) == set(colocation_groups())
+    assert set(started.values()) == set(TABLES.values()) == set(colocation_groups())
 
 
 def test_what_is_distributed_already_is_left_out() -> None:
     """A run that was broken off goes on: the rest joins the groups that are there."""
     done = {"people": "person_key", "enrollees": "enrollee_key"}
     calls = _calls(distribution_statements(done=done))
-    assert len(DISTRIBUTED_BY) - 2 == len(calls)
+    assert len(TABLES) - 2 == len(calls)
     assert ("links", "person_key", "people", "") in calls
     assert ("filings", "enrollee_key", "enrollees", "") in calls
-    assert not distribution_statements(done=DISTRIBUTED_BY)
+    assert not distribution_statements(done=TABLES)
 
 
 def test_a_table_by_another_column_is_refused() -> None:
@@ -94,7 +94,7 @@ class Coordinator:
 
 async def test_a_ready_cluster_is_distributed() -> None:
     """All statements run, in their order."""
-    coordinator = Coordinator("13.2-2", 2, list(METADATA.tables))
+    coordinator = Coordinator("13.2-2", 2, ALL)
     assert not await distributed(coordinator.ask, 64)
     assert distribution_statements(64) == coordinator.run
 
@@ -103,8 +103,8 @@ async def test_a_ready_cluster_is_distributed() -> None:
     ("coordinator", "told"),
     [
         (Coordinator(None, 0, []), "the extension citus"),
-        (Coordinator("13.2-2", 0, list(METADATA.tables)), "a worker"),
-        (Coordinator("13.2-2", 2, sorted(METADATA.tables)[1:]), "tables, which the migration"),
+        (Coordinator("13.2-2", 0, ALL), "a worker"),
+        (Coordinator("13.2-2", 2, sorted(ALL)[1:]), "tables, which the migration"),
     ],
 )
 async def test_what_is_missing_is_told_and_nothing_is_run(
@@ -118,7 +118,7 @@ async def test_what_is_missing_is_told_and_nothing_is_run(
 
 def test_a_cluster_with_everything_lacks_nothing() -> None:
     """The check of what is missing can pass."""
-    assert not Cluster("13.2-2", ("worker",), frozenset(METADATA.tables)).missing()
+    assert not Cluster("13.2-2", ("worker",), frozenset(ALL)).missing()
 
 
 def test_without_a_cluster_the_steps_are_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from gateway.app.engine import ServerEngine
 from gateway.domain.individual_number import IndividualNumber, individual_check_digit
-from gateway.store.keyring import in_use, load_keyring, retire, rotate, say_in_use
+from gateway.store.keyring import (
+    in_use,
+    load_keyring,
+    retire,
+    rotate,
+    say_in_use,
+)
 from gateway.store.port import UploadKey
-from gateway.store.spool import FileSpool, SpoolBroken
+from gateway.store.spool import FileSpool
+from gateway.store.spool_frames import SpoolBroken
 from gateway.store.spool_keys import old_uploads
-from gateway.store.vault import SqliteVault, old_rows
 from tests.store.batches import person
+from tests.store.memories import Database, Place
 
 UPLOAD = UploadKey(b"upload----------")
 COUNT = 25
@@ -26,33 +33,32 @@ def number(serial: int) -> IndividualNumber:
     return IndividualNumber(body + individual_check_digit(body))
 
 
+async def retired(place: Place) -> None:
+    """Drop the first key, as `onshi keys retire` does."""
+    if isinstance(place, Database):
+        await ServerEngine(place.url).forget_keys({"vault": ["1"], "spool": ["1"]})
+    for path in (place.vault_keys, place.spool_keys):
+        if path.exists():
+            retire(path, "2")
+
+
 ASKED = [(number(serial), person(serial)) for serial in range(COUNT)]
 
 
-def copied(root: Path) -> Path:
-    """A copy of a vault's files as they are on the disk."""
-    copy = root / "cut"
-    copy.mkdir()
-    for path in root.glob("vault*"):
-        shutil.copy(path, copy / path.name)
-    return copy
-
-
-async def test_a_running_vault_takes_a_new_key_and_renews_page_by_page(tmp_path: Path) -> None:
+async def test_a_running_vault_takes_a_new_key_and_renews_page_by_page(place: Place) -> None:
     """New rows have the new key at once, old ones after enough pages; nobody is lost."""
-    database, key_file = tmp_path / "vault.db", tmp_path / "vault.json"
-    vault = SqliteVault(database, key_file)
+    vault = await place.vault()
     await vault.people_of(ASKED)
-    rotate(key_file)
+    rotate(place.vault_keys)
     assert await vault.refresh() == "2"
     await vault.person_of(number(COUNT), person(COUNT))
-    assert old_rows(database, "2") == COUNT
+    assert await place.old_rows("2") == COUNT
     left = []
     while await vault.renew(10):
         assert all([await vault.holds(whose, one) for one, whose in ASKED])
-        left.append(old_rows(database, "2"))
+        left.append(await place.old_rows("2"))
     assert left == [15, 5, 0]
-    retire(key_file, "2")
+    await retired(place)
     assert await vault.refresh() == "2"
     assert [whose for _, whose in ASKED] == list(await vault.people_of(ASKED))
     held = await vault.numbers_of([person(serial) for serial in range(COUNT)])
@@ -61,45 +67,39 @@ async def test_a_running_vault_takes_a_new_key_and_renews_page_by_page(tmp_path:
 
 
 @pytest.mark.parametrize("pages", [0, 1, 2, 3])
-async def test_a_power_cut_between_pages_loses_nobody(tmp_path: Path, pages: int) -> None:
+async def test_a_power_cut_between_pages_loses_nobody(place: Place, pages: int) -> None:
     """What the disk held after so many pages opens, finds everybody, and is renewed to the end."""
-    database, key_file = tmp_path / "vault.db", tmp_path / "vault.json"
-    vault = SqliteVault(database, key_file)
+    vault = await place.vault()
     await vault.people_of(ASKED)
-    rotate(key_file)
+    rotate(place.vault_keys)
     await vault.refresh()
     for _ in range(pages):
         await vault.renew(10)
-    cut = copied(tmp_path)
+    cut = place.cut()
     await vault.close()
-    revived = SqliteVault(cut / "vault.db", cut / "vault.json")
+    revived = await cut.vault()
     found = [await revived.holds(whose, one) for one, whose in ASKED]
     assert all(found)
     while await revived.renew(10):
         pass
-    assert old_rows(cut / "vault.db", "2") == 0
-    retire(cut / "vault.json", "2")
+    assert await cut.old_rows("2") == 0
     await revived.close()
-    last = SqliteVault(cut / "vault.db", cut / "vault.json")
+    await retired(cut)
+    last = await cut.vault()
     assert [whose for _, whose in ASKED] == list(await last.people_of(ASKED))
     await last.close()
 
 
-async def test_a_row_nobody_can_read_keeps_its_key_from_being_forgotten(tmp_path: Path) -> None:
+async def test_a_row_nobody_can_read_keeps_its_key_from_being_forgotten(place: Place) -> None:
     """A spoiled row stays counted as old, and the others are renewed all the same."""
-    database, key_file = tmp_path / "vault.db", tmp_path / "vault.json"
-    vault = SqliteVault(database, key_file)
+    vault = await place.vault()
     await vault.people_of(ASKED)
-    await vault._line.run(
-        lambda line: line.execute(
-            "UPDATE numbers SET ciphertext = x'00' WHERE person_key = ?", (person(3),)
-        )
-    )
-    rotate(key_file)
+    await place.spoil(person(3))
+    rotate(place.vault_keys)
     await vault.refresh()
     while await vault.renew(10):
         pass
-    assert old_rows(database, "2") == 1
+    assert await place.old_rows("2") == 1
     assert list(await vault.numbers_of([person(3), person(4)])) == [None, number(4)]
     await vault.close()
 
@@ -143,30 +143,28 @@ def test_keys_put_in_at_once_are_all_kept(tmp_path: Path) -> None:
     assert [int(secret.key_id) for secret in secrets] == list(range(13, 0, -1))
 
 
-async def test_an_upload_goes_on_under_a_new_key(tmp_path: Path) -> None:
+async def test_an_upload_goes_on_under_a_new_key(place: Place) -> None:
     """Bytes before, while and after its frames are renewed read back whole, over a restart too."""
-    directory, key_file = tmp_path / "spool", tmp_path / "spool.json"
-    spool = FileSpool(directory, key_file)
+    spool = await place.spool()
     expected = b""
     for step in range(6):
         data = bytes([65 + step]) * (100 + step)
         await spool.append(UPLOAD, len(expected), data)
         expected += data
-    rotate(key_file)
+    rotate(place.spool_keys)
     await spool.refresh()
-    secret = load_keyring(key_file, may_make=False).secrets[0]
-    assert old_uploads(directory, secret) == 1
+    assert await place.old_uploads() == 1
     await spool.renew(4)
     await spool.append(UPLOAD, len(expected), b"after")
     expected += b"after"
     while await spool.renew(4):
         pass
-    assert old_uploads(directory, secret) == 0
+    assert await place.old_uploads() == 0
     assert expected == await spool.read(UPLOAD, 0, 10_000)
-    retire(key_file, "2")
+    await retired(place)
     await spool.refresh()
     await spool.close()
-    again = FileSpool(directory, key_file)
+    again = await place.spool()
     assert expected == await again.read(UPLOAD, 0, 10_000)
     await again.close()
 
@@ -191,14 +189,13 @@ async def test_a_cut_copy_of_an_upload_is_begun_again(tmp_path: Path) -> None:
     await again.close()
 
 
-async def test_a_frame_of_a_dropped_key_is_told_of(tmp_path: Path) -> None:
+async def test_a_frame_of_a_dropped_key_is_told_of(place: Place) -> None:
     """Whoever retires a key that is still needed learns it: nothing wrong is read."""
-    directory, key_file = tmp_path / "spool", tmp_path / "spool.json"
-    spool = FileSpool(directory, key_file)
+    spool = await place.spool()
     await spool.append(UPLOAD, 0, b"0123456789")
     await spool.append(UPLOAD, 10, b"0123456789")
-    rotate(key_file)
-    retire(key_file, "2")
+    rotate(place.spool_keys)
+    await retired(place)
     await spool.refresh()
     with pytest.raises(SpoolBroken):
         await spool.read(UPLOAD, 0, 20)

@@ -21,7 +21,7 @@ from gateway.store.port import Batch
 from gateway.store.postgres import PostgresReader, PostgresStore
 from gateway.store.postgres_pool import Inserted, inserted, spelled, spelled_for_all
 from gateway.store.records import StoreTooNew, StoreTooOld, encode_coverage
-from gateway.store.schema import METADATA
+from gateway.store.schema import metadata_of
 from loadtests.postgres_place import running
 from tests.store import postgres
 from tests.store.batches import BIRTH_DATE, cover, enrollee, matching, person, put
@@ -69,7 +69,8 @@ async def test_the_schema_is_what_migrations_make(url: str) -> None:
     engine = create_async_engine(url.replace("postgresql:", "postgresql+asyncpg:"))
 
     def differences(connection: sa.Connection) -> list[object]:
-        return compare_metadata(MigrationContext.configure(connection), METADATA)
+        context = MigrationContext.configure(connection, opts={"include_schemas": True})
+        return compare_metadata(context, metadata_of("postgresql"))
 
     async with engine.connect() as connection:
         assert not await connection.run_sync(differences)

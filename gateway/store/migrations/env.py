@@ -2,11 +2,12 @@
 
 from alembic import context
 
-from gateway.store.schema import METADATA
+from gateway.store.schema import metadata_of
 
+connection = context.config.attributes["connection"]
 context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=METADATA,
+    connection=connection,
+    target_metadata=metadata_of(connection.dialect.name),
     transactional_ddl=True,
 )
 with context.begin_transaction():
