@@ -46,6 +46,9 @@ from loadtests.places import channel_to, write_config
 if TYPE_CHECKING:
     from gateway.v1.eligibility_pb2_grpc import EligibilityServiceAsyncStub
 
+TRIES_MAX: Final = 20
+WAITING: Final = "wait to be applied"
+"""What a move says that met a file that is received and not applied."""
 CHANNELS: Final = 8
 AT_ONCE: Final = 32
 """Questions of the comparison under way at once."""
@@ -297,15 +300,22 @@ class Scene:
             await asyncio.sleep(UPLOAD_EVERY_S)
 
     async def _moved(self, url: str) -> bool:
+        """Move; a try that met a file not applied yet is gone on with at another moment."""
         began = time.monotonic()
-        moving = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway", "migrate",
-            "--from", f"sqlite://{self.world.data}/gateway.db", "--to", url,
-            "--sample", str(self.sample),
-            stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, errors = await moving.communicate()
-        print(f"  migrate took {time.monotonic() - began:.0f} s, exit code {moving.returncode}")
+        for tries in range(TRIES_MAX):
+            moving = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "gateway", "migrate",
+                "--from", f"sqlite://{self.world.data}/gateway.db", "--to", url,
+                "--sample", str(self.sample), *(["--resume"] if tries else []),
+                stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            out, errors = await moving.communicate()
+            if moving.returncode == 0 or WAITING not in errors.decode() + out.decode():
+                break
+        print(
+            f"  migrate took {time.monotonic() - began:.0f} s in {tries + 1} tries, exit code "
+            f"{moving.returncode}"
+        )
         print("  " + out.decode().replace("\n", "\n  ").strip())
         if moving.returncode:
             print(errors.decode())
