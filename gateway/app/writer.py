@@ -29,6 +29,7 @@ from gateway.app.build import (
 from gateway.app.channel import secure_channel
 from gateway.app.child import run, say_ready
 from gateway.app.clock import new_key
+from gateway.app.disposing import Disposing
 from gateway.app.engine import Engine, engine_of
 from gateway.app.feeding import Feed
 from gateway.app.key_renewal import KeyRenewal
@@ -50,6 +51,7 @@ from gateway.edges.rpc.server import Bounds, Front, Method, RpcServer, build_ser
 from gateway.formats.coverage_file import CoverageReader
 from gateway.observe import configure, log_bug
 from gateway.policy import published_policy
+from gateway.policy.schedule import retention_schedule
 from gateway.store.access_log import AccessLog
 from gateway.store.by_steps import StepStore
 from gateway.store.scratch import SqliteScratch
@@ -60,6 +62,7 @@ from gateway.usecases.apply_uploads import Applier
 from gateway.usecases.check_numbers import NumberChecker
 from gateway.usecases.context import Clock, first_of
 from gateway.usecases.desk import Desk
+from gateway.usecases.dispose import Disposer
 from gateway.usecases.door import Door
 from gateway.usecases.inquiries import InquiryDesk
 from gateway.usecases.number_oversight import NumberOversight
@@ -119,6 +122,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         asyncio.create_task(files.run(stop)),
         asyncio.create_task(trail.run(stop)),
         asyncio.create_task(feed.run()),
+        asyncio.create_task(_disposing(settings, store, desk, door, clock, feed).run(stop)),
         asyncio.create_task(KeyRenewal(vault, spool, desk, data.keys_in_use).run(stop)),
     ]
     closing: list[Closing] = [lag, feed, trail, accesses, files, spool, vault, store]
@@ -132,6 +136,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await _until_stopped(_server(tuple(methods), accesses, clock, limits), jobs, stop, limits)
     for part in closing:
         await part.close()
+
+
+def _disposing(
+    settings: Settings, store: StepStore, desk: Desk, door: Door, clock: Clock, feed: Feed
+) -> Disposing:
+    schedule = retention_schedule(settings.retention)
+    disposer = Disposer(store, desk, door, schedule, clock, feed.needed_from)
+    return Disposing(DataDir(settings.data_dir).disposals, disposer, store)
 
 
 async def _store(engine: Engine, stop: asyncio.Event) -> StepStore | None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from gateway.domain.period import Instant
 from gateway.domain.purpose import DataCategory, Operation, Role
@@ -33,17 +33,33 @@ from gateway.usecases.door import Door, Errand, Looked
 ERRAND: Final = Errand("OQS-GOV-01", Operation.USE, frozenset({DataCategory.QUALIFICATION}))
 METHOD: Final = "onshi dispose"
 
-PAGE_ROWS_MAX: Final = 2_000
-"""Rows looked at in one read, outside of any turn."""
-SLICE_KEYS_MAX: Final = 200
-"""Records taken out in one turn of the desk."""
 FORGET_EVENTS_MAX: Final = 1_000
-REST_S: Final = 0.01
-"""Between two turns; longer, up to `BUSY_S_MAX`, while the desk is busy."""
 BUSY_S_MAX: Final = 1.0
+"""The longest rest while the desk is busy."""
 
 Horizon = Callable[[], Awaitable[Instant]]
 """Tells up to when facts that were replaced are needed by nobody."""
+
+
+class Pace(Struct, frozen=True):
+    """
+    How a disposal takes turns with others.
+
+    `page_rows_max` rows are looked at in one read, outside of any turn; `slice_keys_max` records
+    are taken out in one turn; then it rests for `rest_s` seconds, longer while the desk is busy.
+    """
+
+    page_rows_max: int = 2_000
+    slice_keys_max: int = 200
+    rest_s: float = 0.01
+
+    def slices(self, page: DuePage) -> list[Sequence[Key]]:
+        """Cut what is due into what one turn takes."""
+        size = self.slice_keys_max
+        return [page.keys[at : at + size] for at in range(0, len(page.keys), size)]
+
+
+PACE: Final = Pace()
 
 
 class Disposer:
@@ -57,6 +73,7 @@ class Disposer:
         schedule: Schedule,
         clock: Clock,
         horizon: Horizon,
+        pace: Pace = PACE,
     ) -> None:
         self._store = store
         self._desk = desk
@@ -64,6 +81,7 @@ class Disposer:
         self._schedule = schedule
         self._clock = clock
         self._horizon = horizon
+        self._pace = pace
 
     async def unfinished(self) -> Progress | None:
         """Give the disposal that was begun and did not end."""
@@ -152,8 +170,8 @@ class Disposer:
             return progress
         after: Key = progress.place
         while True:
-            page = await self._store.due(sweep, before, after, PAGE_ROWS_MAX)
-            for keys in slices(page):
+            page = await self._store.due(sweep, before, after, self._pace.page_rows_max)
+            for keys in self._pace.slices(page):
                 async with self._desk.turn():
                     progress = await self._store.remove(progress, sweep, keys, keys[-1])
                 if await self._rest(stop):
@@ -171,15 +189,9 @@ class Disposer:
             not rested_s or (self._desk.is_busy and rested_s < BUSY_S_MAX)
         ):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), REST_S)
-            rested_s += REST_S
+                await asyncio.wait_for(stop.wait(), self._pace.rest_s)
+            rested_s += self._pace.rest_s or BUSY_S_MAX
         return stop.is_set()
-
-
-def slices(page: DuePage) -> list[list[Key]]:
-    """Cut what is due into what one turn takes."""
-    keys = list(page.keys)
-    return [keys[at : at + SLICE_KEYS_MAX] for at in range(0, len(keys), SLICE_KEYS_MAX)]
 
 
 async def count_due(
@@ -193,7 +205,7 @@ async def count_due(
     for sweep in SWEEPS:
         before, after, found = wanted.before(sweep.code), (), 0
         while before:
-            page = await store.due(sweep, before, after, PAGE_ROWS_MAX)
+            page = await store.due(sweep, before, after, PACE.page_rows_max)
             found += len(page.keys)
             if page.last is None:
                 break
