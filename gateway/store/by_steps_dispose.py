@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from gateway.domain.period import Instant
 from gateway.domain.retention import Progress
-from gateway.store import sql_dispose, steps_dispose
+from gateway.store import sql, sql_dispose, steps_dispose
 from gateway.store.port_dispose import DuePage, Key, Sweep
 from gateway.store.steps import Fetch, Result, Steps
 
@@ -26,6 +26,10 @@ class StepDisposed(ABC):
     async def lines_disposed_before(self) -> Instant:
         """See `Writing`."""
         return await self._instant(sql_dispose.LINES_DISPOSED_BEFORE)
+
+    async def last_known_time(self) -> Instant:
+        """See `Counted`."""
+        return await self._instant(sql.LAST_RECORDED)
 
     async def disposals(self) -> Sequence[Progress]:
         """See `Disposals`."""

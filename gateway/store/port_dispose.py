@@ -82,10 +82,16 @@ class Disposals(Protocol):
         """
 
 
-class Certified(Protocol):
-    """What whoever lists certificates needs."""
+class Counted(Protocol):
+    """What a dry run needs; any reader has it."""
+
+    async def last_known_time(self) -> Instant:
+        """Give the latest recorded time, as `Loading.last_recorded_time`."""
 
     async def disposals(self) -> Sequence[Progress]:
+        """See `Disposals`."""
+
+    async def due(self, sweep: Sweep, before: Instant, after: Key, rows_max: int) -> DuePage:
         """See `Disposals`."""
 
 

@@ -25,7 +25,7 @@ from gateway.domain.retention import (
     Schedule,
     begun,
 )
-from gateway.store.port_dispose import SWEEPS, Disposals, DuePage, Key, Sweep
+from gateway.store.port_dispose import SWEEPS, Counted, Disposals, DuePage, Key, Sweep
 from gateway.usecases.context import Caller, Clock, Context
 from gateway.usecases.desk import Desk
 from gateway.usecases.door import Door, Errand, Looked
@@ -194,13 +194,15 @@ class Disposer:
         return stop.is_set()
 
 
-async def count_due(
-    store: Disposals, schedule: Schedule, order: Order, now: Instant, horizon: Instant
-) -> Disposal:
-    """Work out what a disposal would take from its tables, and change nothing; a dry run."""
+async def count_due(store: Counted, schedule: Schedule, order: Order, now: Instant) -> Disposal:
+    """
+    Count what a disposal would take from its tables, and change nothing; a dry run.
+
+    What goes with it, as lookup rows do, is not counted.
+    """
     kept = await store.disposals()
     last = kept[-1].disposal if kept else None
-    wanted = begun(order, last, schedule, now, horizon).disposal
+    wanted = begun(order, last, schedule, now, await store.last_known_time()).disposal
     counts: dict[str, dict[str, int]] = {one.code: {} for one in wanted.removed}
     for sweep in SWEEPS:
         before, after, found = wanted.before(sweep.code), (), 0
