@@ -87,8 +87,7 @@ class Closing(Protocol):
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until told to stop; ends between two slices of a file."""
-    data, limits = DataDir(settings.data_dir), settings.limits
-    clock = clock_of(settings)
+    data, limits, clock = DataDir(settings.data_dir), settings.limits, clock_of(settings)
     await _be_alone(data.root / "writer.lock")
     note_rules(settings)
     engine = engine_of(settings)

@@ -8,11 +8,16 @@ import asyncio
 import getpass
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli.base import DirOption, Language, fail, print_json, settings
+
+if TYPE_CHECKING:
+    from gateway.config import Settings
+    from gateway.domain.period import Instant
+    from gateway.domain.retention import Disposal, Order
 
 app = typer.Typer()
 dispose = typer.Typer(help="Dispose of what retention says is due; list the certificates.")
@@ -48,32 +53,12 @@ def order(
     context.obj = directory
     if context.invoked_subcommand is not None:
         return
-    import msgspec
-
-    from gateway.app.ask import known_at
-    from gateway.app.disposal_files import OrderWaitsError
-    from gateway.app.dispose import as_dict, config_of, lines_of, order_of, ordered, say
-    from gateway.app.dispose import dry_run as counted
+    from gateway.app.dispose import as_dict, config_of, lines_of, order_of, say
     from gateway.config import load_settings
-    from gateway.domain.errors import Refusal
 
     said = settings(load_settings, config_of(directory, config))
-    name = by or getpass.getuser()
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
-        fail("--by takes up to 64 letters, digits, dots, dashes and underscores")
-    try:
-        moment = known_at(before) if before else None
-    except ValueError:
-        fail(f"{before}: not a day or a moment such as 2026-04-20 or 2026-04-20T12:00")
-    wish = order_of(said, name, moment)
-    try:
-        done = asyncio.run(counted(said, wish) if dry_run else ordered(said, wish, wait))
-    except OrderWaitsError:
-        fail(say("there", language.value))
-    except Refusal as refusal:
-        fail(getattr(refusal.advice, language.value))
-    except (ValueError, msgspec.MsgspecError) as error:
-        fail(f"{said.retention}: {error}")
+    wish = order_of(said, _name(by), _moment(before))
+    done = _carried_out(said, wish, None if dry_run else wait, language)
     if done is None:
         typer.echo(say("late", language.value))
         raise typer.Exit(3)
@@ -82,6 +67,42 @@ def order(
         return
     for line in lines_of(done, language.value, is_dry=dry_run):
         typer.echo(line)
+
+
+def _name(by: str) -> str:
+    name = by or getpass.getuser()
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
+        fail("--by takes up to 64 letters, digits, dots, dashes and underscores")
+    return name
+
+
+def _moment(text: str) -> Instant | None:
+    from gateway.app.ask import known_at
+
+    try:
+        return known_at(text) if text else None
+    except ValueError:
+        fail(f"{text}: not a day or a moment such as 2026-04-20 or 2026-04-20T12:00")
+
+
+def _carried_out(
+    said: Settings, wish: Order, wait_s: float | None, language: Language
+) -> Disposal | None:
+    """Wait for a disposal, or only count for it without a time to wait."""
+    import msgspec
+
+    from gateway.app.disposal_files import OrderWaitsError
+    from gateway.app.dispose import dry_run, ordered, say
+    from gateway.domain.errors import Refusal
+
+    try:
+        return asyncio.run(dry_run(said, wish) if wait_s is None else ordered(said, wish, wait_s))
+    except OrderWaitsError:
+        fail(say("there", language.value))
+    except Refusal as refusal:
+        fail(getattr(refusal.advice, language.value))
+    except (ValueError, msgspec.MsgspecError) as error:
+        fail(f"{said.retention}: {error}")
 
 
 @dispose.command("list")

