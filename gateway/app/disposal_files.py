@@ -26,6 +26,10 @@ class OrderWaitsError(Exception):
     """Another order waits to be carried out."""
 
 
+class OrderRefusedError(Exception):
+    """The order could not be carried out and was put aside."""
+
+
 class Certificate(Struct, frozen=True, forbid_unknown_fields=True):
     """A certificate as a file holds it; the digest is what the next one names as `previous`."""
 
@@ -75,6 +79,14 @@ def refuse_order(folder: Path) -> None:
     """Put the order aside, which cannot be carried out."""
     (folder / ORDER).replace(folder / REFUSED)
     sync_directory(folder)
+
+
+def is_refused(folder: Path, order: Order) -> bool:
+    """Whether an order was put aside."""
+    try:
+        return (folder / REFUSED).read_bytes() == msgspec.json.encode(order)
+    except FileNotFoundError:
+        return False
 
 
 def publish(folder: Path, disposals: list[Disposal]) -> None:

@@ -14,7 +14,13 @@ from typing import Any, Final
 
 from gateway.app.build import clock_of
 from gateway.app.clock import new_key
-from gateway.app.disposal_files import ORDER, certificates, put_order
+from gateway.app.disposal_files import (
+    ORDER,
+    OrderRefusedError,
+    certificates,
+    is_refused,
+    put_order,
+)
 from gateway.app.engine import engine_of
 from gateway.app.layout import DataDir
 from gateway.config import Settings
@@ -43,6 +49,10 @@ SAY: Final = {
     "there": {
         "ja": "別の指示が実行待ちです。",
         "en": "Another order waits to be carried out.",
+    },
+    "refused": {
+        "ja": "実行できない指示でした。理由は writer のログにあります。",
+        "en": "The order could not be carried out; the writer's log says why.",
     },
     "none": {"ja": "廃棄証明はありません。", "en": "There are no certificates."},
     "good": {"ja": "廃棄証明のつながりは正常です。", "en": "The chain of certificates is whole."},
@@ -88,6 +98,7 @@ async def ordered(settings: Settings, order: Order, wait_s: float) -> Disposal |
 
     Raises:
         OrderWaitsError: Another one waits.
+        OrderRefusedError: The writer may not carry it out; its log says why.
     """
     folder = DataDir(settings.data_dir).disposals
     put_order(folder, order)
@@ -97,6 +108,8 @@ async def ordered(settings: Settings, order: Order, wait_s: float) -> Disposal |
             for one in certificates(folder)[0]:
                 if one.order.order_id == order.order_id:
                     return one
+            if is_refused(folder, order):
+                raise OrderRefusedError
         await asyncio.sleep(POLL_S)
     return None
 

@@ -91,7 +91,7 @@ def _carried_out(
     """Wait for a disposal, or only count for it without a time to wait."""
     import msgspec
 
-    from gateway.app.disposal_files import OrderWaitsError
+    from gateway.app.disposal_files import OrderRefusedError, OrderWaitsError
     from gateway.app.dispose import dry_run, ordered, say
     from gateway.domain.errors import Refusal
 
@@ -99,6 +99,8 @@ def _carried_out(
         return asyncio.run(dry_run(said, wish) if wait_s is None else ordered(said, wish, wait_s))
     except OrderWaitsError:
         fail(say("there", language.value))
+    except OrderRefusedError:
+        fail(say("refused", language.value))
     except Refusal as refusal:
         fail(getattr(refusal.advice, language.value))
     except (ValueError, msgspec.MsgspecError) as error:
