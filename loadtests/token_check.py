@@ -35,7 +35,6 @@ import grpc
 
 from gateway.app.ask import refused
 from gateway.app.certificates import issue_all
-from gateway.app.clock import real_clock
 from gateway.app.keys import rotate_keys
 from gateway.domain.period import Instant
 from gateway.v1 import coverage_pb2 as cov
@@ -168,11 +167,16 @@ async def stopped(world: World) -> None:
 async def lived_through(
     world: World, month: Month, answers: int, days: int
 ) -> tuple[list[Kept], Instant]:
-    """Ask while the month passes; give the answers and its middle, when keys are rotated."""
+    """
+    Ask while the month passes; the keys are rotated in its middle.
+
+    Returns:
+        The answers, and the instant of the latest one in the middle of the month.
+    """
     opened = await upload(world, INSURER, "opening", month.opening())
     kept: list[Kept | str] = []
     counts: Counter[str] = Counter(lines_of_opening=opened.lines_applied)
-    middle = real_clock()
+    middle = Instant(0)
     for day in range(days):
         rows, others = month.day()
         share = answers * (day + 1) // days - len(kept)
@@ -187,7 +191,7 @@ async def lived_through(
             counts["refused"] += report.lines_refused
         if day == days // 2:
             rotate_keys(world.data)
-            middle = real_clock()
+            middle = Instant(max(one.known for one in kept if isinstance(one, Kept)))
     print(f"a month of {days} days: {dict(counts)}")
     good = [one for one in kept if isinstance(one, Kept)]
     if len(good) < len(kept):

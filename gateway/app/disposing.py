@@ -18,17 +18,22 @@ from gateway.domain.errors import NotPermitted, Unavailable
 from gateway.domain.retention import Order
 from gateway.observe import get_logger
 from gateway.store.port_dispose import Disposals, ended
-from gateway.usecases.dispose import Disposer
+from gateway.usecases.dispose import Disposer, Horizon
 
 WATCH_S: Final = 1.0
 """How often an order is looked for."""
+TOLD_S_MAX: Final = 30.0
+TOLD_POLL_S: Final = 0.2
 
 
 class Disposing:
     """There is one in the writer."""
 
-    def __init__(self, folder: Path, disposer: Disposer, store: Disposals) -> None:
+    def __init__(
+        self, folder: Path, disposer: Disposer, store: Disposals, needed_from: Horizon
+    ) -> None:
         self._folder = folder
+        self._needed_from = needed_from
         self._disposer = disposer
         self._store = store
         self._is_left_done = False
@@ -56,6 +61,7 @@ class Disposing:
         order = self._order()
         if order is None:
             return
+        await self._until_told(order, stop)
         try:
             done = await self._disposer.dispose(order, stop)
         except NotPermitted as refusal:
@@ -64,6 +70,20 @@ class Disposing:
         if done is not None:
             await asyncio.to_thread(publish, self._folder, ended(await self._store.disposals()))
             drop_order(self._folder)
+
+    async def _until_told(self, order: Order, stop: asyncio.Event) -> None:
+        """
+        Wait until what an order is about is needed for nothing that is still to be told.
+
+        If that does not come, the disposal goes as far as it may, and its certificate says how far.
+        """
+        wanted = min(order.ordered_time, order.before or order.ordered_time)
+        until = asyncio.get_running_loop().time() + TOLD_S_MAX
+        while not stop.is_set() and asyncio.get_running_loop().time() < until:
+            if await self._needed_from() >= wanted:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), TOLD_POLL_S)
 
     def _order(self) -> Order | None:
         try:

@@ -142,7 +142,7 @@ def _disposing(
 ) -> Disposing:
     schedule = retention_schedule(settings.retention)
     disposer = Disposer(store, desk, door, schedule, clock, feed.needed_from)
-    return Disposing(DataDir(settings.data_dir).disposals, disposer, store)
+    return Disposing(DataDir(settings.data_dir).disposals, disposer, store, feed.needed_from)
 
 
 async def _store(engine: Engine, stop: asyncio.Event) -> StepStore | None:

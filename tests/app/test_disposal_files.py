@@ -33,7 +33,7 @@ LOOKS = 500
 async def run_until_taken(folder: Path, disposer: Disposer, store: SqliteStore) -> None:
     """Let the writer's part run until no order waits."""
     stop = asyncio.Event()
-    running = asyncio.create_task(Disposing(folder, disposer, store).run(stop))
+    running = asyncio.create_task(Disposing(folder, disposer, store, disposer._horizon).run(stop))
     for _ in range(LOOKS):
         if not (folder / ORDER).exists():
             break
@@ -108,3 +108,22 @@ async def test_a_denied_order_is_put_aside(tmp_path: Path) -> None:
         await run_until_taken(tmp_path, denied, store)
         assert is_refused(tmp_path, order_of(1, 5))
         assert not is_refused(tmp_path, order_of(2, 5))
+
+
+async def test_a_disposal_waits_until_institutions_were_told(tmp_path: Path) -> None:
+    """It begins once nothing before its instant is needed any more, not before."""
+    told = iter([0, 3, 5, 5, 5, 5])
+    seen: list[int] = []
+
+    async def needed_from() -> Instant:
+        seen.append(next(told))
+        return Instant(seen[-1])
+
+    stop = asyncio.Event()
+    async with opened(tmp_path) as store:
+        put_order(tmp_path, order_of(1, 5))
+        disposer = disposer_of(store, MemoryAccesses(), PACE)
+        part = Disposing(tmp_path, disposer, store, needed_from)
+        await part._carry_out(stop)
+        assert seen == [0, 3, 5]
+        assert len(certificates(tmp_path)[0]) == 1
