@@ -201,6 +201,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     is_sandbox: bool = False
     store: StoreUrl | None = None
     """A PostgreSQL database for the facts; may hold a password. None: a file in `data_dir`."""
+    retention: Path | None = None
+    """A retention schedule in place of the one shipped; of the form of its `retention.toml`."""
     cards: Cards | None = None
     resident_register: Register | None = None
     metrics: Metrics | None = None
@@ -262,6 +264,7 @@ def load_bridge_settings(path: Path) -> BridgeSettings:
 _PATHS = frozenset(
     {
         "data_dir",
+        "retention",
         "certificate",
         "key",
         "ca",

@@ -5,8 +5,11 @@ A gateway of real processes. Each day both insurers send their corrections while
 keys of tokens are rotated in the middle of the month, and at its end the gateway is started anew.
 Then every question is asked with its token, and without it to show that the corrections
 mattered. Forged tokens must be refused, all of them. First the comparison is shown an answer that
-changed, and the search for forgeries a genuine token. After a disposal a token is refused with
-the reason: no disposal exists yet, so that is shown by `tests/usecases/test_answer_tokens.py`.
+changed, and the search for forgeries a genuine token.
+
+At the end what was replaced in the first half of the month is disposed of, and the gateway killed
+meanwhile. Tokens of before must be refused with the reason, those of after get the same answer
+again, and what is known last must not change. See `loadtests.token_disposal`.
 
     python -m loadtests.token_check [--answers 10000] [--days 30] [--seed 1]
 """
@@ -25,7 +28,6 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +36,7 @@ import grpc
 from gateway.app.ask import refused
 from gateway.app.certificates import issue_all
 from gateway.app.keys import rotate_keys
+from gateway.domain.period import Instant
 from gateway.v1 import coverage_pb2 as cov
 from gateway.v1.coverage_pb2_grpc import CoverageServiceStub
 from gateway.v1.eligibility_pb2 import ConfirmEligibilityRequest, ConfirmEligibilityResponse
@@ -41,6 +44,7 @@ from gateway.v1.eligibility_pb2_grpc import EligibilityServiceStub
 from gateway.v1.types_pb2 import VALIDITY_INVALID, VALIDITY_VALID
 from loadtests.kill_world import INSTITUTION, World
 from loadtests.places import channel_to, free_port, write_config
+from loadtests.token_disposal import Kept, disposed_of, keep_nothing, told_apart
 from loadtests.token_month import INSURER, INSURERS, OTHER_INSURER, Month, Row, file_of
 
 if TYPE_CHECKING:
@@ -54,17 +58,10 @@ TRIES_MAX: Final = 20
 TRY_AGAIN_S: Final = 0.25
 MARGIN_S: Final = 2.5
 """A little more than the gateway's `known_time_margin_ms`."""
+LAST_ASKED: Final = 2_000
+"""Questions asked without a token after the disposal."""
 FORGED_OF: Final = 20
 """Genuine tokens that forgeries are made of."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A question, and what came of it: the answer's lasting part and its token."""
-
-    question: ConfirmEligibilityRequest
-    said: bytes
-    token: str
 
 
 def lasting(answer: ConfirmEligibilityResponse) -> bytes:
@@ -151,7 +148,7 @@ async def running(root: Path) -> AsyncIterator[World]:
     """Run a gateway with two insurers in a folder."""
     issue_all(root / "certs", INSTITUTION, INSURERS)
     world = World(root, free_port())
-    write_config(root, world.port)
+    keep_nothing(root, write_config(root, world.port))
     await world.start()
     try:
         yield world
@@ -167,11 +164,19 @@ async def stopped(world: World) -> None:
     await world.supervisor.wait()
 
 
-async def lived_through(world: World, month: Month, answers: int, days: int) -> list[Kept]:
-    """Ask while the month passes; give the answers. The keys are rotated in the middle."""
+async def lived_through(
+    world: World, month: Month, answers: int, days: int
+) -> tuple[list[Kept], Instant]:
+    """
+    Ask while the month passes; the keys are rotated in its middle.
+
+    Returns:
+        The answers, and the instant of the latest one in the middle of the month.
+    """
     opened = await upload(world, INSURER, "opening", month.opening())
     kept: list[Kept | str] = []
     counts: Counter[str] = Counter(lines_of_opening=opened.lines_applied)
+    middle = Instant(0)
     for day in range(days):
         rows, others = month.day()
         share = answers * (day + 1) // days - len(kept)
@@ -186,11 +191,12 @@ async def lived_through(world: World, month: Month, answers: int, days: int) -> 
             counts["refused"] += report.lines_refused
         if day == days // 2:
             rotate_keys(world.data)
+            middle = Instant(max(one.known for one in kept if isinstance(one, Kept)))
     print(f"a month of {days} days: {dict(counts)}")
     good = [one for one in kept if isinstance(one, Kept)]
     if len(good) < len(kept):
         print(f"not answered: {Counter(one for one in kept if isinstance(one, str))}")
-    return good
+    return good, middle
 
 
 def forgeries(tokens: Sequence[str], rng: random.Random) -> Iterator[str]:
@@ -240,7 +246,7 @@ async def show(answers: int, days: int, seed: int) -> int:
     month = Month(max(20, answers // ASKED_A_MEMBER), seed)
     with tempfile.TemporaryDirectory(prefix="onshi-tokens-") as scratch:
         async with running(Path(scratch)) as world:
-            kept = await lived_through(world, month, answers, days)
+            kept, middle = await lived_through(world, month, answers, days)
             await stopped(world)
             await world.start()
             await asyncio.sleep(MARGIN_S)
@@ -254,6 +260,9 @@ async def show(answers: int, days: int, seed: int) -> int:
             forged = list(forgeries([one.token for one in kept[:FORGED_OF]], month.rng))
             is_noticed = await planted(world, kept, again)
             taken, reasons = await accepted(world, kept, forged)
+            before = await disposed_of(world, middle)
+            gone = await ask_all(world, (with_token(one.question, one.token) for one in kept))
+            last = await ask_all(world, (one.question for one in kept[:LAST_ASKED]))
     same = identical(kept, again)
     differ_now = sum(
         isinstance(one, Kept) and stripped(one.said) != stripped(then.said)
@@ -263,8 +272,17 @@ async def show(answers: int, days: int, seed: int) -> int:
     print(f"without the token {differ_now} of them would be others by now")
     print(f"asked again at {statistics.median(rates):.0f} a second")
     print(f"forged tokens: {len(forged)}, accepted {taken}, refused {dict(reasons)}")
+    is_lawful = told_apart(kept, gone, before)
+    unchanged = sum(
+        isinstance(one, Kept)
+        and isinstance(then, Kept)
+        and stripped(one.said) == stripped(then.said)
+        for then, one in zip(now, last, strict=False)
+    )
+    print(f"known last after the disposal: {len(last)} asked, {unchanged} unchanged")
+    is_lawful = is_lawful and unchanged == len(last)
     is_good = len(kept) == answers == same and differ_now and not taken
-    return 0 if is_good and is_noticed else 1
+    return 0 if is_good and is_noticed and is_lawful else 1
 
 
 def stripped(said: bytes) -> bytes:

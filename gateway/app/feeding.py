@@ -73,6 +73,11 @@ class Feed:
         """Tell institutions, and forget what is old, until told to stop."""
         await asyncio.gather(self._tell_all(), self._forget_all())
 
+    async def needed_from(self) -> Instant:
+        """Give up to when facts that were replaced are needed for nothing that is still to tell."""
+        told = await self._news.told_until()
+        return self._clock() if await self._news.untold() is None else told
+
     async def close(self) -> None:
         """Close the connections."""
         await self._news.close()

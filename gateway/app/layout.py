@@ -82,6 +82,11 @@ class DataDir:
         return self.root / "feed.db"
 
     @property
+    def disposals(self) -> Path:
+        """Certificates of disposals, and the order that waits."""
+        return self.root / "disposals"
+
+    @property
     def clock(self) -> Path:
         """The sandbox clock's offset."""
         return self.root / "clock"

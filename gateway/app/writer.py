@@ -28,6 +28,7 @@ from gateway.app.build import (
 from gateway.app.channel import secure_channel
 from gateway.app.child import run, say_ready
 from gateway.app.clock import new_key
+from gateway.app.disposing import Disposing
 from gateway.app.engine import Engine, engine_of
 from gateway.app.feeding import Feed
 from gateway.app.key_renewal import KeyRenewal
@@ -50,6 +51,7 @@ from gateway.edges.rpc.server import Bounds, Front, Method, RpcServer, build_ser
 from gateway.formats.coverage_file import CoverageReader
 from gateway.observe import configure, log_bug
 from gateway.policy import published_policy
+from gateway.policy.schedule import retention_schedule
 from gateway.store.access_log import AccessLog
 from gateway.store.by_steps import StepStore
 from gateway.store.scratch import SqliteScratch
@@ -60,6 +62,7 @@ from gateway.usecases.apply_uploads import Applier
 from gateway.usecases.check_numbers import NumberChecker
 from gateway.usecases.context import Clock, first_of
 from gateway.usecases.desk import Desk
+from gateway.usecases.dispose import Disposer
 from gateway.usecases.door import Door
 from gateway.usecases.inquiries import InquiryDesk
 from gateway.usecases.number_oversight import NumberOversight
@@ -82,8 +85,7 @@ class Closing(Protocol):
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until told to stop; ends between two slices of a file."""
-    data, limits = DataDir(settings.data_dir), settings.limits
-    clock = clock_of(settings)
+    data, limits, clock = DataDir(settings.data_dir), settings.limits, clock_of(settings)
     engine = engine_of(settings)
     if not await may_write(data, engine.name, stop):
         return
@@ -118,6 +120,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         asyncio.create_task(trail.run(stop)),
         asyncio.create_task(feed.run()),
         asyncio.create_task(renewal.run(stop)),
+        asyncio.create_task(_disposing(settings, store, desk, door, clock, feed).run(stop)),
     ]
     closing: list[Closing] = [lag, feed, trail, accesses, files, spool, vault, store]
     if numbers_told is not None:
@@ -130,6 +133,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     await _until_stopped(_server(tuple(methods), accesses, clock, limits), jobs, stop, limits)
     for part in closing:
         await part.close()
+
+
+def _disposing(
+    settings: Settings, store: StepStore, desk: Desk, door: Door, clock: Clock, feed: Feed
+) -> Disposing:
+    schedule = retention_schedule(settings.retention)
+    disposer = Disposer(store, desk, door, schedule, clock, feed.needed_from)
+    return Disposing(DataDir(settings.data_dir).disposals, disposer, store, feed.needed_from)
 
 
 async def _store(engine: Engine, data: DataDir, stop: asyncio.Event) -> StepStore | None:

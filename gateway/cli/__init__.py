@@ -11,6 +11,7 @@ import typer
 from gateway.cli import (
     asking,
     backing_up,
+    disposing,
     insuring,
     operating,
     people,
@@ -27,7 +28,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for part in (running, asking, people, uploading, insuring, watching, operating, backing_up):
+for part in (
+    running,
+    asking,
+    people,
+    uploading,
+    insuring,
+    watching,
+    operating,
+    backing_up,
+    disposing,
+):
     app.add_typer(part.app)
 
 

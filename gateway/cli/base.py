@@ -44,7 +44,7 @@ def settings(load: Callable[[Path], Settings], path: Path) -> Settings:
 
     try:
         return load(path)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
         fail(f"{path}: {error}")
 
 

@@ -73,10 +73,13 @@ def serve(config: ConfigOption) -> None:
     from gateway.app.supervisor import serve as run
     from gateway.config import load_settings
     from gateway.observe import configure
+    from gateway.policy.schedule import retention_schedule
 
     configure("supervisor")
     path = config.resolve()
     loaded = settings(load_settings, path)
+    if loaded.retention is not None:
+        settings(retention_schedule, loaded.retention)
     try:
         asyncio.run(run(loaded, path))
     except StartFailedError as error:

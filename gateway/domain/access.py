@@ -25,9 +25,9 @@ class AccessRecord(Struct, frozen=True):
     """
     One look, allowed or denied.
 
-    `outcome` is `ANSWERED`, `REGISTERED` or `DENIED`; `detail` is the validity, the count of
-    registered lines or the reason of the denial. `people` may be empty: a look that found nobody
-    is still a look.
+    `outcome` is `ANSWERED`, `REGISTERED`, `DISPOSED` or `DENIED`; `detail` is the validity, the
+    count of registered lines, the number of the certificate or the reason of the denial. `people`
+    may be empty: a look that found nobody is still a look.
     """
 
     at: Instant

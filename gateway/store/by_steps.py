@@ -32,6 +32,7 @@ from gateway.store import (
     steps_reads,
     steps_why,
 )
+from gateway.store.by_steps_dispose import StepDisposals, StepDisposed
 from gateway.store.link_spans import link_spans
 from gateway.store.port import (
     Batch,
@@ -89,7 +90,7 @@ class Reads(ABC):
         return await self._read(steps_reads.rows_of(statement, *values))
 
 
-class StepReader(Reads):
+class StepReader(Reads, StepDisposed):
     """A reader: its hot reads are each engine's own, the rest is here."""
 
     _render: Render
@@ -135,10 +136,6 @@ class StepReader(Reads):
         """See `Answering`."""
         (found,) = await self._read(steps_reads.histories_known_at((person_key,), known))
         return compact(found, self._render)
-
-    async def disposed_before(self) -> Instant:
-        """See `Disposing`: 0, because no disposal exists yet."""
-        return Instant(0)
 
     async def facts_of(
         self,
@@ -271,7 +268,7 @@ class StepLists(Reads):
         return [sql_insurers.inquiry_of(row) for row in rows]
 
 
-class StepStore(StepReader, StepNumbers, StepLists):
+class StepStore(StepReader, StepNumbers, StepLists, StepDisposals):
     """What the one writer of a database does."""
 
     deposed: asyncio.Event

@@ -21,6 +21,7 @@ from gateway.domain.individual_number import IndividualNumber
 from gateway.domain.period import Instant
 from gateway.domain.projection import history_of
 from gateway.store.memory_answers import MemoryAnswers
+from gateway.store.memory_dispose import MemoryDisposing
 from gateway.store.memory_feed import MemoryChanges
 from gateway.store.memory_insurers import MemoryLists
 from gateway.store.memory_lag import MemoryFilings
@@ -44,7 +45,7 @@ from gateway.store.records import ImpossibleBatch
 _END_OF_TIME = Instant(2**63 - 1)
 
 
-class MemoryStore(MemoryNumbers, MemoryChanges, MemoryLists, MemoryAnswers):
+class MemoryStore(MemoryNumbers, MemoryChanges, MemoryLists, MemoryAnswers, MemoryDisposing):
     """A `Writing` store of plain lists."""
 
     def __init__(self, render: Render) -> None:

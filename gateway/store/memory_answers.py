@@ -20,9 +20,6 @@ class MemoryAnswers:
     _render: Render
     _last_recorded: Instant
 
-    disposed = Instant(0)
-    """Set it as a disposal would."""
-
     async def matching(
         self, key: LookupKey, birth_date: date, people_max: int
     ) -> Sequence[CompactHistory]:
@@ -49,7 +46,3 @@ class MemoryAnswers:
         found = self._people(known).get(person_key)
         enrolments = () if found is None else found.enrolments
         return compact(History(person_key, 0, enrolments), self._render)
-
-    async def disposed_before(self) -> Instant:
-        """See `Disposing`."""
-        return self.disposed

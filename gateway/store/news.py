@@ -71,7 +71,7 @@ class NewsBook:
     async def untold(self) -> Instant | None:
         """Give when the newest change was recorded that nobody was told of yet; None if none."""
         newest = await self._changes.newest()
-        return newest if newest > await self._told_until() else None
+        return newest if newest > await self.told_until() else None
 
     async def tell(self, until: Instant, changes_max: int) -> Sequence[str] | None:
         """
@@ -82,7 +82,7 @@ class NewsBook:
         Returns:
             The codes of institutions with news; None if there was no change left.
         """
-        after = await self._told_until()
+        after = await self.told_until()
         if after >= until:
             return None
         step = await self._changes.concerned(after, until, changes_max)
@@ -93,7 +93,8 @@ class NewsBook:
 
         return await self._writes.run(write)
 
-    async def _told_until(self) -> Instant:
+    async def told_until(self) -> Instant:
+        """Give up to when recorded changes were told of, inclusive."""
         return Instant(
             await self._writes.run(lambda line: line.execute(sql_feed.TOLD_UNTIL).fetchone()[0])
         )

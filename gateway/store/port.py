@@ -340,6 +340,13 @@ class Writing(Reading, Loading, Protocol):
     async def unapplied_uploads(self) -> Sequence[Upload]:
         """Give the uploads that are received and not applied, oldest first."""
 
+    async def lines_disposed_before(self) -> Instant:
+        """
+        Give up to when refused lines of applied uploads may be gone, inclusive; 0 if none are.
+
+        To be asked after the lines were read, as `Disposing.disposed_before`.
+        """
+
     async def refused_lines(
         self, upload_key: UploadKey, lines_max: int, after: RefusedLine | None = None
     ) -> Sequence[RefusedLine]:

@@ -42,7 +42,7 @@ class Disposing(Protocol):
         Give the instant before which facts may be gone: nothing is answered as of before it.
 
         0 while nothing was ever disposed of. To be asked after the facts were read, because a
-        disposal moves it in its own transaction.
+        disposal moves it before it removes anything.
         """
 
 

@@ -36,6 +36,7 @@ DISTRIBUTED_BY: Final = {
     "overlaps": "insurer_number",
     "inquiries": "inquiry_id",
     "collections": "insurer_number",
+    "disposals": "disposal_no",
 }
 """Every table's distribution column."""
 
@@ -68,7 +69,9 @@ def _count(name: str, *, is_primary: bool = False) -> Column[int]:
 
 
 def _large(name: str, *, is_primary: bool = False, is_optional: bool = False) -> Column[int]:
-    return Column(name, BigInteger, primary_key=is_primary, nullable=is_optional)
+    return Column(
+        name, BigInteger, primary_key=is_primary, nullable=is_optional, autoincrement=False
+    )
 
 
 _time = _large
@@ -287,6 +290,13 @@ COLLECTIONS: Final = Table(
     sqlite_with_rowid=False,
 )
 
+DISPOSALS: Final = Table(
+    "disposals",
+    METADATA,
+    _large("disposal_no", is_primary=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
 META: Final = Table(
     "meta",
     METADATA,
@@ -294,6 +304,8 @@ META: Final = Table(
     _count("projection_format"),
     _time("last_recorded_time"),
     Column("writer_life", TEXT, nullable=False, server_default=""),
+    Column("disposed_before", BigInteger, nullable=False, server_default=text("0")),
+    Column("lines_disposed_before", BigInteger, nullable=False, server_default=text("0")),
 )
 
 NUMBERS: Final = Table(

@@ -125,6 +125,7 @@ class SqliteStore(SqliteReader, StepStore):
         super().__init__(database, render)
         connection = connected(database, "rw", LONG_BUSY_MS)
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")
         connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES_MAX}")
         connection.execute(f"PRAGMA cache_size = -{WRITE_CACHE_KIB}")
         self._writes = Line(connection, "store-writes")

@@ -104,7 +104,18 @@ def _versions(
     newest, past = facts(last), facts(older)
     room = max(0, versions_max - len(newest))
     kept = past[max(0, len(past) - room) :]
-    return sorted([*newest, *kept], key=_when), len(kept) < len(past)
+    told = sorted([*newest, *kept], key=_when)
+    return told, len(kept) < len(past) or _lacks_older(told)
+
+
+def _lacks_older(told: Iterable[VersionFact]) -> bool:
+    """Whether what came before a version is not told, because it was disposed of."""
+    first: dict[tuple[EnrolleeKey, int], int] = {}
+    for version in told:
+        cover = version.coverage
+        place = (version.enrollee_key, cover.cover_no)
+        first[place] = min(first.get(place, cover.version_no), cover.version_no)
+    return any(version_no > 1 for version_no in first.values())
 
 
 def _seen(superseded: Instant | None, known: Instant) -> Instant | None:

@@ -8,7 +8,7 @@ from gateway.domain.errors import Conflict
 from gateway.domain.identifiers import InsurerNumber
 from gateway.domain.reasons import REASONS, Advice
 from gateway.store.port import RefusedLine, UploadState
-from gateway.usecases.upload_coverage import Receiver, upload_key_of
+from gateway.usecases.upload_coverage import Receiver, are_lines_disposed, upload_key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ async def list_refused_lines(
         InvalidInput: `REQUEST_ID_WRONG`.
         NotFound: `UPLOAD_UNKNOWN`.
         Conflict: `UPLOAD_NOT_APPLIED`; a list that grows would be listed with gaps.
+            `FACTS_DISPOSED`; the list's time of keeping is over.
     """
     upload_key = upload_key_of(insurer, request_id)
     upload = await receiver.store.upload(upload_key)
@@ -41,5 +42,7 @@ async def list_refused_lines(
     if upload is None or upload.state is not UploadState.APPLIED:
         raise Conflict("UPLOAD_NOT_APPLIED", "request_id")
     lines = await receiver.store.refused_lines(upload_key, lines_max + 1, after)
+    if upload.lines_refused and await are_lines_disposed(upload, receiver.store):
+        raise Conflict("FACTS_DISPOSED", "request_id")
     page = tuple((line, REASONS[line.reason]) for line in lines[:lines_max])
     return RefusedPage(page, page[-1][0] if len(lines) > lines_max else None)

@@ -197,7 +197,15 @@ class Receiver:
                 raise NotFound("UPLOAD_UNKNOWN", "request_id")
             return offset, None
         lines = await self.store.refused_lines(upload_key, self.limits.refused_lines_reported_max)
+        if await are_lines_disposed(upload, self.store):
+            lines = ()
         return upload.size_bytes, report_of(upload, lines, self.limits)
+
+
+async def are_lines_disposed(upload: Upload, store: Writing) -> bool:
+    """Whether refused lines of an upload may be gone; to be asked after they were read."""
+    applied = upload.applied_time
+    return applied is not None and applied <= await store.lines_disposed_before()
 
 
 class Receiving:

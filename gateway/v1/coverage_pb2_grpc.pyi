@@ -61,7 +61,8 @@ class CoverageServiceStub:
     The report of an upload carries only the first of them.
 
     Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG, PAGE_TOKEN_WRONG), NOT_FOUND
-    (UPLOAD_UNKNOWN), FAILED_PRECONDITION (UPLOAD_NOT_APPLIED), PERMISSION_DENIED, UNAVAILABLE.
+    (UPLOAD_UNKNOWN), FAILED_PRECONDITION (UPLOAD_NOT_APPLIED, FACTS_DISPOSED), PERMISSION_DENIED,
+    UNAVAILABLE.
     """
     RegisterCoverage: _grpc.UnaryUnaryMultiCallable[_coverage_pb2.RegisterCoverageRequest, _coverage_pb2.RegisterCoverageResponse]
     """Registers one change, given as the cells of one line of the coverage file.
@@ -210,7 +211,8 @@ class CoverageServiceAsyncStub(CoverageServiceStub):
     The report of an upload carries only the first of them.
 
     Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG, PAGE_TOKEN_WRONG), NOT_FOUND
-    (UPLOAD_UNKNOWN), FAILED_PRECONDITION (UPLOAD_NOT_APPLIED), PERMISSION_DENIED, UNAVAILABLE.
+    (UPLOAD_UNKNOWN), FAILED_PRECONDITION (UPLOAD_NOT_APPLIED, FACTS_DISPOSED), PERMISSION_DENIED,
+    UNAVAILABLE.
     """
     RegisterCoverage: _aio.UnaryUnaryMultiCallable[_coverage_pb2.RegisterCoverageRequest, _coverage_pb2.RegisterCoverageResponse]  # type: ignore[assignment]
     """Registers one change, given as the cells of one line of the coverage file.
@@ -374,7 +376,8 @@ class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
         The report of an upload carries only the first of them.
 
         Refuses with INVALID_ARGUMENT (REQUEST_ID_WRONG, FORMAT_WRONG, PAGE_TOKEN_WRONG), NOT_FOUND
-        (UPLOAD_UNKNOWN), FAILED_PRECONDITION (UPLOAD_NOT_APPLIED), PERMISSION_DENIED, UNAVAILABLE.
+        (UPLOAD_UNKNOWN), FAILED_PRECONDITION (UPLOAD_NOT_APPLIED, FACTS_DISPOSED), PERMISSION_DENIED,
+        UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

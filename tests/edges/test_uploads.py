@@ -11,6 +11,7 @@ import pytest
 from google.protobuf.message import Message
 
 from gateway.domain.errors import Conflict, InvalidInput, NotFound
+from gateway.domain.period import Instant
 from gateway.edges.rpc import coverage
 from gateway.edges.rpc.coverage import CoverageService
 from gateway.usecases.context import Context
@@ -180,6 +181,21 @@ async def test_refused_lines_are_the_senders_alone() -> None:
     await answers(stand, start(), chunk(good), finish(good), context=other)
     reasons = [line.reason for line in (await refused_page(stand, other)).refused_lines]
     assert reasons == ["COVERAGE_UNKNOWN"]
+
+
+async def test_a_list_whose_time_is_over_is_refused_and_the_report_says_so_by_its_counts() -> None:
+    """A list that was disposed of is never told in part; one of an upload without any is empty."""
+    stand = Stand()
+    bad, good = a_file("bad\r\n"), a_file(new("1"))
+    *_, report = await answers(stand, start(), chunk(bad), finish(bad))
+    assert len(report.report.refused_lines) == 1
+    await answers(stand, start("s"), chunk(good), finish(good))
+    stand.store.lines_disposed = Instant(2**62)
+    with pytest.raises(Conflict, match="FACTS_DISPOSED"):
+        await refused_page(stand)
+    assert not (await refused_page(stand, request_id="s")).refused_lines
+    *_, again = await answers(stand, start(), chunk(bad), finish(bad))
+    assert (again.report.lines_refused, len(again.report.refused_lines)) == (1, 0)
 
 
 async def test_refused_lines_are_listed_when_all_are_known() -> None:

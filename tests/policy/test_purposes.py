@@ -12,6 +12,7 @@ from gateway.policy import published_policy
 from gateway.usecases import (
     check_claims,
     confirm_eligibility,
+    dispose,
     enrollee_history,
     inquiries,
     list_collections,
@@ -98,6 +99,7 @@ ALLOWED = {
         frozenset({QUALIFICATION}),
         Role.INSURER,
     ),
+    "OQS-GOV-01": Request("OQS-GOV-01", Role.OPERATOR, Operation.USE, frozenset({QUALIFICATION})),
     "OQS-MED-02": Request(
         "OQS-MED-02",
         Role.INSTITUTION,
@@ -205,6 +207,13 @@ DENIED = {
         ({"data": frozenset({CERTIFICATE})}, "DATA_NOT_IN_PURPOSE"),
         ({"data": frozenset({QUALIFICATION, DataCategory.NUMBER})}, "MYNUMBER_FORBIDDEN"),
     ],
+    "OQS-GOV-01": [
+        ({"role": Role.INSURER}, "ACTOR_NOT_ALLOWED"),
+        ({"operation": Operation.DISCLOSE}, "KIND_MISMATCH"),
+        ({"recipient": Role.INSTITUTION}, "RECIPIENT_NOT_ALLOWED"),
+        ({"data": frozenset({CERTIFICATE})}, "DATA_NOT_IN_PURPOSE"),
+        ({"data": frozenset({QUALIFICATION, DataCategory.NUMBER})}, "MYNUMBER_FORBIDDEN"),
+    ],
     "OQS-MED-02": [
         ({"role": Role.INSURER}, "ACTOR_NOT_ALLOWED"),
         ({"role": Role.PORTAL}, "ACTOR_NOT_ALLOWED"),
@@ -297,6 +306,7 @@ def test_no_institution_can_reach_a_my_number(role: Role) -> None:
         (portal.REGISTERING, Role.PORTAL),
         (portal.OWN_ACCESSES, Role.PORTAL),
         (portal.OWN_HISTORY, Role.PORTAL),
+        (dispose.ERRAND, Role.OPERATOR),
         (enrollee_history.ERRAND, Role.INSURER),
         (check_claims.ERRAND, Role.REVIEW_BODY),
         (inquiries.ERRAND, Role.INSURER),

@@ -53,5 +53,7 @@ def test_answers_asked_again_with_their_tokens_are_the_same() -> None:
     shown = run("loadtests.token_check", "--answers", "200", "--days", "4")
 
     assert "tokens: 200 answers, identical 200" in shown
-    assert shown.count("planted defect noticed") == 2
+    assert shown.count("planted defect noticed") == 6
+    assert " of before refused with FACTS_DISPOSED, " in shown
+    assert "identical; wrong 0" in shown
     assert ", accepted 0, " in shown

@@ -105,6 +105,6 @@ async def test_a_person_is_read_as_was_known(store: Store) -> None:
     assert versions == [[], [1], [1], [2]]
 
 
-async def test_no_store_has_disposed_of_anything(store: Store) -> None:
-    """No disposal exists yet, so every moment can be asked about."""
+async def test_a_fresh_store_has_disposed_of_nothing(store: Store) -> None:
+    """Until a disposal every moment can be asked about."""
     assert await store.disposed_before() == 0

@@ -44,6 +44,8 @@ from tests.store.batches import (
 )
 from tests.store.conformance import KEY, StoreTests
 
+REVISION = records.SCHEMA_REVISION
+
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -267,12 +269,12 @@ async def test_an_older_schema_is_migrated(
     await store.close()
     scripts = Path(shutil.copytree(migrating.SCRIPTS, tmp_path / "migrations"))
     (scripts / "versions" / "next.py").write_text(
-        "from alembic import op\nrevision = '9999'\ndown_revision = '0004'\n"
+        f"from alembic import op\nrevision = '9999'\ndown_revision = '{REVISION}'\n"
         "def upgrade():\n    op.execute('ALTER TABLE people ADD COLUMN note TEXT')\n",
         encoding="utf-8",
     )
     monkeypatch.setattr(records, "SCHEMA_REVISION", "9999")
-    with pytest.raises(StoreTooOld, match=r"schema 0004.*needs 9999"):
+    with pytest.raises(StoreTooOld, match=rf"schema {REVISION}.*needs 9999"):
         SqliteReader(database, encode_coverage)
     migrate(database, encode_coverage, scripts)
     reader = SqliteReader(database, encode_coverage)
@@ -284,7 +286,7 @@ def test_a_failing_migration_changes_nothing(database: Path, tmp_path: Path) -> 
     """A step that fails half-way takes back its changes of the schema too."""
     scripts = Path(shutil.copytree(migrating.SCRIPTS, tmp_path / "migrations"))
     (scripts / "versions" / "next.py").write_text(
-        "from alembic import op\nrevision = '9999'\ndown_revision = '0004'\n"
+        f"from alembic import op\nrevision = '9999'\ndown_revision = '{REVISION}'\n"
         "def upgrade():\n    op.execute('CREATE TABLE half (x)')\n    raise KeyError('step')\n",
         encoding="utf-8",
     )
