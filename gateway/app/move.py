@@ -22,7 +22,7 @@ import msgspec
 
 from gateway.app.clock import new_key
 from gateway.app.layout import DataDir
-from gateway.app.move_parts import numbers_of, parts_of, waiting_of
+from gateway.app.move_parts import enter_keys, parts_of
 from gateway.app.standstill import BusyError, Mark, mark_of, moving, put_mark, standstill
 from gateway.config import StoreUrl
 from gateway.domain.errors import Unavailable
@@ -191,7 +191,13 @@ class _Move:
         self._source = source
         self._target = target
         self._watching = watching
-        self._parts = parts_of(source, target)
+        self._parts = parts_of(
+            source,
+            target,
+            data.database,
+            wish.source.url or wish.target.url,
+            is_to_server=wish.target.file is None,
+        )
         self._seed = new_key().hex()
 
     async def run(self) -> Moved:
@@ -222,8 +228,6 @@ class _Move:
         mark = mark_of(self._data)
         if mark is not None and mark.is_left and mark.closed == self._source.name:
             raise MoveRefusedError("out_of_date")
-        if await numbers_of(self._wish.source.file, self._wish.source.url, self._data):
-            raise MoveRefusedError("numbers_stay")
         token = self._data.move.read_text()
         theirs = await self._target.token()
         if theirs is not None and theirs == token:
@@ -263,11 +267,6 @@ class _Move:
             for side in (self._source, self._target):
                 if not await _held(side):
                     raise MoveRefusedError("writer_stays")
-            where = self._wish.source.file, self._wish.source.url, self._data
-            if await numbers_of(*where):
-                raise MoveRefusedError("numbers_stay")
-            if await waiting_of(*where):
-                raise MoveRefusedError("uploads_waiting")
             mark = mark_of(self._data)
             if mark is not None and mark.closed == self._source.name:
                 self._data.moved.unlink()
@@ -302,6 +301,8 @@ class _Move:
 
         Then a move that is resumed ends it.
         """
+        if self._wish.target.file is None:
+            await enter_keys(self._wish.target.url, self._data)
         put_mark(self._data, Mark(self._source.name))
         await self._target.seal(await self._source.meta())
         self._data.move.write_text("")

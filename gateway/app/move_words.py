@@ -56,16 +56,6 @@ SAY: Final = {
         "ja": "サーバーに拒否されました: {why}",
         "en": "The server does not let us in: {why}.",
     },
-    "numbers_stay": {
-        "ja": "個人番号はまだ移行できません。個人番号のあるゲートウェイは移行できません。",
-        "en": "My Numbers cannot be moved yet, and this gateway has some: it is not moved.",
-    },
-    "uploads_waiting": {
-        "ja": "適用前または受信中のファイルがあります。元のデータベースで続けます。"
-        "落ち着いたときに --resume を付けてやり直してください。",
-        "en": "Files are being received or wait to be applied; the gateway goes on with the old "
-        "database. Try again at a quiet moment, with --resume.",
-    },
     "another_move": {
         "ja": "このデータディレクトリーの移行がすでに動いています。",
         "en": "Another move of this data directory is under way.",

@@ -28,10 +28,14 @@ from gateway.store.records import UNFINISHED, require_format
 from gateway.store.sql_move import TABLES, MovedTable
 from gateway.store.sqlite import SqliteReader
 from gateway.store.sqlite_file import LONG_BUSY_MS, Line, connected, format_of, transaction
+from gateway.store.sqlite_vault import made
 from gateway.store.steps import Row
 
 STATEMENT_S_MAX: Final = 600.0
 """How long one statement on a PostgreSQL may take, such as counting a table."""
+
+VAULT_FILE: Final = "vault.db"
+"""Where the vault of a file is, beside it."""
 
 CONNECT_S_MAX: Final = 10.0
 """How long getting a connection to a PostgreSQL may take."""
@@ -141,6 +145,13 @@ class SqliteSide(Side):
         self._render = render
         self._connection = connected(database, mode, LONG_BUSY_MS)
         self._connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        vault = database.with_name(VAULT_FILE)
+        if vault.exists():
+            uri = f"{vault.absolute().as_uri()}?mode={mode}"
+            self._connection.execute(sql_move.ATTACH_VAULT, (uri,))
+        else:
+            self._connection.execute(sql_move.ATTACH_VAULT, (":memory:",))
+            self._connection.execute(sql_move.NO_VAULT)
         self._line = Line(self._connection, "move")
 
     @classmethod
@@ -164,6 +175,7 @@ class SqliteSide(Side):
         """Open a database to fill; it is created if there is none."""
         if not database.exists():
             migrate(database, render)
+        made(database.with_name(VAULT_FILE))
         side = cls(database, render, "rw")
         side._connection.execute("PRAGMA synchronous = NORMAL")
         return side
@@ -313,7 +325,10 @@ class PostgresSide(Side):
                 await self._connection.executemany(spelled(sql_move.remove(table)), gone)
                 if rows:
                     await self._connection.copy_records_to_table(
-                        table.name, records=rows, columns=table.columns
+                        table.name,
+                        records=rows,
+                        columns=table.columns,
+                        schema_name=table.schema,
                     )
 
     async def begin(self, token: str) -> None:

@@ -19,11 +19,13 @@ class MovedTable(Struct, frozen=True):
     name: str
     columns: tuple[str, ...]
     key: tuple[str, ...]
+    schema: str | None = None
+    """Where it is, if not among the facts."""
 
     @property
     def quoted(self) -> str:
         """Its name as a statement may spell it; one is a word of PostgreSQL's."""
-        return f'"{self.name}"'
+        return f'"{self.name}"' if self.schema is None else f'"{self.schema}"."{self.name}"'
 
     @property
     def key_at(self) -> tuple[int, ...]:
@@ -31,16 +33,35 @@ class MovedTable(Struct, frozen=True):
         return tuple(self.columns.index(name) for name in self.key)
 
 
-TABLES: Final = tuple(
-    MovedTable(
-        table.name,
-        tuple(column.name for column in table.columns),
-        tuple(column.name for column in table.primary_key.columns),
-    )
-    for table in METADATA.tables.values()
-    if table is not META
+NUMBERS: Final = MovedTable(
+    "numbers", ("mac", "key_id", "nonce", "ciphertext", "person_key"), ("mac",), "vault"
+)
+"""My Numbers, encrypted as they are: the key files stay where they are."""
+
+TABLES: Final = (
+    NUMBERS,
+    *(
+        MovedTable(
+            table.name,
+            tuple(column.name for column in table.columns),
+            tuple(column.name for column in table.primary_key.columns),
+        )
+        for table in METADATA.tables.values()
+        if table is not META
+    ),
 )
 """Every table but `meta`, whose one row says that a database is whole: it comes last of all."""
+
+ATTACH_VAULT: Final = "ATTACH DATABASE ? AS vault"
+"""The vault of a file is a file beside it."""
+
+NO_VAULT: Final = """
+CREATE TABLE vault.numbers (
+    mac BLOB NOT NULL PRIMARY KEY, key_id TEXT NOT NULL, nonce BLOB NOT NULL,
+    ciphertext BLOB NOT NULL, person_key BLOB NOT NULL
+)
+"""
+"""Of a data directory that never had one; in memory alone."""
 
 
 def first_page(table: MovedTable) -> str:

@@ -21,6 +21,13 @@ ROWS_TRIED_MAX: Final = 20
 """Rows of each key that are tried with the keys of a copy; a few may have been spoiled."""
 
 
+def made(database: Path) -> None:
+    """Make an empty vault if there is none, for its owner's eyes only; raises `StoreTooNew`."""
+    os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
+    with closing(connected(database, "rw", LONG_BUSY_MS)) as connection:
+        _prepare(connection)
+
+
 class SqliteVault(StepVault):
     """A `Vault` in an SQLite file, used by one process."""
 
@@ -34,14 +41,8 @@ class SqliteVault(StepVault):
             FileNotFoundError: There is a vault, but its key file is gone.
         """
         super().__init__(load_keyring(key_file, may_make=not database.exists()).secrets, key_file)
-        os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
-        connection = connected(database, "rw", LONG_BUSY_MS)
-        try:
-            _prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
-        self._line = Line(connection, "vault")
+        made(database)
+        self._line = Line(connected(database, "rw", LONG_BUSY_MS), "vault")
 
     async def close(self) -> None:
         """See `StepVault`."""
