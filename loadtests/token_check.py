@@ -190,7 +190,7 @@ async def lived_through(
             counts["corrections applied"] += report.lines_applied
             counts["refused"] += report.lines_refused
         if day == days // 2:
-            rotate_keys(world.data)
+            await asyncio.to_thread(rotate_keys, world.data)
             middle = Instant(max(one.known for one in kept if isinstance(one, Kept)))
     print(f"a month of {days} days: {dict(counts)}")
     good = [one for one in kept if isinstance(one, Kept)]

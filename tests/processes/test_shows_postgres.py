@@ -42,6 +42,13 @@ def test_no_my_number_leaks_into_a_server() -> None:
     assert "table of a server" in shown
 
 
+def test_another_gateway_takes_the_place_of_the_one_that_writes() -> None:
+    """A few kills; `python -m loadtests.two_gateways` kills twenty times."""
+    shown = run("loadtests.two_gateways", "--rounds", "4")
+    assert "lost at either gateway [0, 0]" in shown
+    assert "rows too many or too few 0" in shown
+
+
 def test_the_laws_of_changes_hold_on_a_server() -> None:
     """A few worlds a law; `python -m loadtests.change_properties --postgres` tries 800."""
     shown = run("loadtests.change_properties", "--cases", "3", "--postgres")
