@@ -65,7 +65,7 @@ SAME: Final = frozenset(
     }
 )  # fmt: skip
 """What of an answer must be the same; the rest tells when it was given, and as which record."""
-PLANTED_PEOPLE, PLANTED_ANSWERS, PLANTED_SAMPLE = 500, 1_000, 200
+PLANTED_PEOPLE, PLANTED_ANSWERS, PLANTED_SAMPLE = 300, 400, 60
 PLANTED_NUMBERS: Final = (4, 8)
 """Of questions that ask about now, whose answers are spoilt."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-TIMEOUT_S = 150
+TIMEOUT_S = 170
 
 
 def run(*arguments: str) -> str:
