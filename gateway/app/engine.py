@@ -170,7 +170,7 @@ class EmbeddedEngine(Engine):
         """See `Engine`."""
         return SqliteReader(self._database, sheet)
 
-    async def store(self, on_waiting: Callable[[], None]) -> StepStore:  # noqa: ARG002
+    async def store(self, on_waiting: Callable[[], None]) -> StepStore:  # noqa: ARG002  another engine's
         """See `Engine`; the lock of the data directory keeps others away."""
         return SqliteStore(self._database, sheet)
 
@@ -182,7 +182,7 @@ class EmbeddedEngine(Engine):
         """See `Engine`."""
         return SqliteChanges(self._database)
 
-    def case_counter(self, filings: StepFilings) -> CaseCounter:  # noqa: ARG002
+    def case_counter(self, filings: StepFilings) -> CaseCounter:  # noqa: ARG002  another engine's
         """See `Engine`; counts over a connection of its own, beside reports."""
         return lambda: open_cases(self._database)
 
@@ -281,7 +281,7 @@ class ServerEngine(Engine):
 
         return await PostgresSpool.opened(self._url, data.spool_keys, data.spool, sort_bytes_max)
 
-    async def written_with_others(self, data: DataDir, current: Current) -> Mapping[str, int]:  # noqa: ARG002
+    async def written_with_others(self, data: DataDir, current: Current) -> Mapping[str, int]:  # noqa: ARG002  another engine's
         """See `Engine`."""
         from gateway.store import postgres_spool, postgres_vault
 
@@ -290,7 +290,7 @@ class ServerEngine(Engine):
             SPOOL: await postgres_spool.old_uploads(self._url, current[SPOOL].key_id),
         }
 
-    async def keys_in_use(self, data: DataDir, current: Current) -> frozenset[str]:  # noqa: ARG002
+    async def keys_in_use(self, data: DataDir, current: Current) -> frozenset[str]:  # noqa: ARG002  another engine's
         """See `Engine`; whichever machine writes."""
         async with self._key_names(current) as names:
             used = [name for name, of in names.items() if await of.is_used(current[name])]

@@ -94,7 +94,7 @@ class Uploads:
         """See `Part`: they are none of the rows that are shown."""
         return 0
 
-    async def round(self, went: Callable[[int], None], *, is_reread: bool) -> Round:  # noqa: ARG002
+    async def round(self, went: Callable[[int], None], *, is_reread: bool) -> Round:  # noqa: ARG002  another part's
         """See `Part`."""
         if is_reread:
             async with self._spools() as (source, target):

@@ -3,54 +3,24 @@
 from __future__ import annotations
 
 import sys
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import TaskID
 
 from gateway.app.move import Moved, MoveRefusedError, told
 from gateway.app.move_words import SAY, say
-from gateway.app.upload_screen import SPEED_S, Amount
+from gateway.app.upload_screen import Bars
 
 DIFFERENCES_SHOWN: Final = 20
 """Differences told one by one."""
 
 
-class MoveScreen:
-    """Bars on standard error while a move goes on; `Watching`."""
+class MoveScreen(Bars):
+    """Bars while a move goes on; `Watching`."""
 
     def __init__(self, language: str) -> None:
-        self._language = language
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            Amount(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            speed_estimate_period=SPEED_S,
-        )
+        super().__init__(language)
         self._stage: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
 
     def began(self, stage: str, total: int) -> None:
         """See `Watching`."""

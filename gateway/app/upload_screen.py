@@ -43,13 +43,11 @@ class Amount(ProgressColumn):
         return Text(f"{spelled(int(task.completed))}/{total}{unit}{rate}")
 
 
-class UploadScreen:
-    """Bars on standard error while an upload goes on; `Watching`."""
+class Bars:
+    """Bars on standard error while the block runs."""
 
-    def __init__(self, language: str, *, is_dry_run: bool) -> None:
+    def __init__(self, language: str) -> None:
         self._language = language
-        self._unit = "行" if language == "ja" else " lines"
-        self._second = "rehearsing" if is_dry_run else "applying"
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -59,8 +57,6 @@ class UploadScreen:
             console=Console(stderr=True),
             speed_estimate_period=SPEED_S,
         )
-        self._receiving: TaskID | None = None
-        self._applying: TaskID | None = None
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -73,6 +69,17 @@ class UploadScreen:
         trace: TracebackType | None,
     ) -> None:
         self._progress.stop()
+
+
+class UploadScreen(Bars):
+    """Bars while an upload goes on; `Watching`."""
+
+    def __init__(self, language: str, *, is_dry_run: bool) -> None:
+        super().__init__(language)
+        self._unit = "行" if language == "ja" else " lines"
+        self._second = "rehearsing" if is_dry_run else "applying"
+        self._receiving: TaskID | None = None
+        self._applying: TaskID | None = None
 
     def received(self, bytes_done: int, bytes_total: int) -> None:
         """See `Watching`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import date
 
@@ -14,24 +15,25 @@ from gateway.store.port import CardHolder
 from gateway.store.port_answers import HolderKnown, LastKnown
 
 
-class MemoryAnswers:
+class MemoryAnswers(ABC):
     """A part of `MemoryStore`; nothing moves in it between two reads."""
 
     _render: Render
     _last_recorded: Instant
 
+    @abstractmethod
     async def matching(
         self, key: LookupKey, birth_date: date, people_max: int
     ) -> Sequence[CompactHistory]:
         """See `MemoryStore`."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def by_card(self, card_key: CardKey) -> CardHolder | None:
         """See `MemoryStore`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _people(self, known: Instant) -> dict[PersonKey, History]:
-        raise NotImplementedError
+        """The people of the store as known at an instant."""
 
     async def matching_last(self, key: LookupKey, birth_date: date, people_max: int) -> LastKnown:
         """See `Answering`."""
