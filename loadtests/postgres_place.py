@@ -47,6 +47,8 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         self._bin, self._as_user = _installed()
         self.port = free_port()
+        self.settings: dict[str, str] = {}
+        """Settings of its own for the next start."""
         directory.chmod(0o755)
         self._data = directory / "data"
         self._data.mkdir(mode=0o700)
@@ -87,6 +89,13 @@ class Server:
             time.sleep(_POLL_S)  # Of a killed one, children may need a moment to go.
         raise ServerLostError((self._directory / "log").read_text()[-2_000:])
 
+    def processes(self) -> list[int]:
+        """The server and all of its processes."""
+        assert self._process is not None
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [pid, *map(int, children)]
+
     def stop(self) -> None:
         """Stop it in good order, its clients cut off; nothing happens if it does not run."""
         if self._process is not None:
@@ -111,10 +120,7 @@ class Server:
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        pid = self._process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for one in (pid, *map(int, children)):
+        for one in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one, number)
 
@@ -125,6 +131,7 @@ class Server:
             "unix_socket_directories": "",
             "max_connections": "200",
             "fsync": "on" if self._is_synced else "off",
+            **self.settings,
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self._directory / "log").open("ab") as log:
