@@ -7,7 +7,6 @@ block, so that it has the certificates and keys; the databases are of the sizes 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import shutil
@@ -25,7 +24,7 @@ import msgspec
 from gateway.app.layout import DataDir
 from gateway.app.processes import Child
 from gateway.app.supervisor import reserved_port
-from loadtests.bulk_place import cpu_seconds, finished
+from loadtests.bulk_place import cpu_seconds
 from loadtests.clone_world import Asked, Nation, fill_file, fill_server, registered
 from loadtests.clones import Block
 from loadtests.places import write_config
@@ -152,7 +151,7 @@ class Places(ABC):
     async def sizes(self) -> dict[int, int]:
         """Bytes of each database by its people."""
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027  files have nothing to end
         """End what runs."""
 
     @abstractmethod
@@ -210,9 +209,7 @@ class ServerPlaces(Places):
         connection = await asyncpg.connect(self._server.url())
         try:
             return {
-                place.people: await connection.fetchval(
-                    "SELECT pg_database_size($1)", _name(place)
-                )
+                place.people: await connection.fetchval("SELECT pg_database_size($1)", _name(place))
                 for place in self.places
             }
         finally:

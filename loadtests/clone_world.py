@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
+from google.protobuf.message import Message
 from google.type.date_pb2 import Date
 
 from gateway.app.engine import engine_of
@@ -34,7 +35,7 @@ from gateway.edges.rpc.convert import sheet
 from gateway.store.migrate import migrate
 from gateway.store.migrate_postgres import migrate_postgres
 from gateway.store.schema import METADATA
-from gateway.v1.eligibility_pb2 import ConfirmEligibilityRequest, ConfirmEligibilityResponse
+from gateway.v1.eligibility_pb2 import ConfirmEligibilityRequest
 from gateway.v1.eligibility_pb2_grpc import EligibilityServiceStub
 from gateway.v1.types_pb2 import InsuredId as InsuredIdMessage
 from loadtests.clones import COLUMNS, Block, Row, Rows
@@ -98,7 +99,7 @@ class Nation:
     def __init__(self, people: int) -> None:
         self.numbers: dict[str, int] = {}
         self.ids: dict[tuple[InsuredId, date], None] = {}
-        self._lines: dict[str, list[str]] = defaultdict(list)
+        self.rows: list[dict[str, str]] = []
         self.residents: list[bytes] = []
         given: dict[tuple[str, str, str], str] = {}
         for household in households(SEED, people, ON, INSURERS):
@@ -106,7 +107,7 @@ class Nation:
                 own = row["insurer_number"], row["symbol"], row["number"]
                 row["number"] = given.setdefault(own, f"{len(given):0{len(row['number'])}}")
                 self.numbers[row["number"]] = int(row["number"])
-                self._lines[row["insurer_number"]].append(line(row))
+                self.rows.append(row)
                 insured_id = InsuredId.parse(
                     row["insurer_number"], row["symbol"], row["number"], row["branch"]
                 )
@@ -116,9 +117,12 @@ class Nation:
 
     def written(self, folder: Path) -> dict[str, Path]:
         """Write each insurer's file into a folder."""
-        paths = {insurer: folder / f"{insurer}.csv" for insurer in self._lines}
+        lines: dict[str, list[str]] = defaultdict(lambda: [HEADER])
+        for row in self.rows:
+            lines[row["insurer_number"]].append(line(row))
+        paths = {insurer: folder / f"{insurer}.csv" for insurer in lines}
         for insurer, path in paths.items():
-            path.write_text(HEADER + "".join(self._lines[insurer]), newline="")
+            path.write_text("".join(lines[insurer]), newline="")
         return paths
 
 
@@ -158,7 +162,7 @@ async def _asked(sandbox: Sandbox, port: int, nation: Nation) -> list[Asked]:
     return found
 
 
-def what_must_stay(answer: ConfirmEligibilityResponse) -> bytes:
+def what_must_stay(answer: Message) -> bytes:
     """Give what must be told again and again; takes the rest out of an answer."""
     for field, _ in answer.ListFields():
         if field.name not in SAME:
@@ -198,9 +202,12 @@ def _add(connection: sqlite3.Connection, name: str, rows: list[Row]) -> None:
     )
 
 
-async def fill_server(url: str, block: Block, told: Callable[[int], None]) -> None:
-    """Make the tables in an empty database of a server and fill them with all copies."""
-    await migrate_postgres(url, sheet)
+async def fill_server(
+    url: str, block: Block, told: Callable[[int], None], *, is_new: bool = True
+) -> None:
+    """Fill an empty database of a server with all copies; make its tables if it is new."""
+    if is_new:
+        await migrate_postgres(url, sheet)
     connection = await asyncpg.connect(url)
     try:
         await connection.execute("SET synchronous_commit = off")

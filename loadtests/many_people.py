@@ -115,15 +115,16 @@ class Asking:
     def __init__(self, places: Places, place: Place) -> None:
         self.place = place
         self._places = places
-        self._channels = [channel_to(place.root, place.port, "institution") for _ in range(CHANNELS)]
+        self._channels = [
+            channel_to(place.root, place.port, "institution") for _ in range(CHANNELS)
+        ]
 
     def drawn(self, seed: int, count: int) -> list[Drawn]:
         """People at random out of all; the same seed gives the same."""
         draw = random.Random(seed)
         asked = self._places.template.asked
         return [
-            Drawn(draw.choice(asked), draw.randrange(self.place.block.copies))
-            for _ in range(count)
+            Drawn(draw.choice(asked), draw.randrange(self.place.block.copies)) for _ in range(count)
         ]
 
     def request(self, one: Drawn) -> bytes:

@@ -37,6 +37,8 @@ class Server:
     """
     One server with a directory and a port of its own; it is not running until `start`.
 
+    A directory that had a server has its databases still.
+
     Args:
         is_synced: Whether commits are synced. Without, a power cut may lose them, a kill may not.
     """
@@ -51,6 +53,10 @@ class Server:
         """Settings of its own for the next start."""
         directory.chmod(0o755)
         self._data = directory / "data"
+        if not self._data.exists():
+            self._make()
+
+    def _make(self) -> None:
         self._data.mkdir(mode=0o700)
         if self._as_user is not None:
             shutil.chown(self._data, self._as_user)
