@@ -243,7 +243,7 @@ class Pool:
         try:
             await connection.execute(insert.statement, *insert.columns(rows))
         except asyncpg.InternalServerError as error:
-            # A coordinator that copies rows to shards tells what went wrong there, but not its kind.
+            # A coordinator copies rows to shards, and tells what went wrong there without its kind.
             if _KEY_OF_A_SHARD.search(str(error)):
                 raise asyncpg.UniqueViolationError(str(error)) from error
             raise
@@ -264,7 +264,7 @@ def _session(application: str, schema: str | None) -> dict[str, str]:
 
 async def _begun(elect: Elect | None, connection: asyncpg.Connection[asyncpg.Record]) -> None:
     """Make a fresh connection ready to be used."""
-    await connection.execute(sql_cluster.PLAN_BY_VALUES)
+    await connection.execute(sql_cluster.BE_COORDINATED)
     if elect is not None:
         await elect(connection)
 

@@ -23,10 +23,16 @@ WHERE citus_table_type = 'distributed'
 ONE_SHARD_AT_A_TIME: Final = "SET LOCAL citus.multi_shard_modify_mode TO 'sequential'"
 """Else what changes many shards cannot follow what changed one in the same transaction."""
 
-PLAN_BY_VALUES: Final = """
-SELECT set_config('plan_cache_mode', 'auto', false) FROM pg_extension WHERE extname = 'citus'
+BE_COORDINATED: Final = """
+SELECT set_config('plan_cache_mode', 'auto', false),
+    set_config('citus.override_table_visibility', 'off', false)
+FROM pg_extension WHERE extname = 'citus'
 """
-"""Of a connection: a coordinator sends a statement with an array to places it knows by its keys."""
+"""
+Of a connection: a plan may differ by the keys it is for, since it says which places they are at.
+
+Hiding shards in the lists of tables costs a second where the driver asks what an array is.
+"""
 
 COMMITS: Final = "SELECT announced_time, last_recorded_time FROM meta WHERE meta_id = 1"
 
