@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
@@ -18,7 +18,7 @@ import asyncpg
 from msgspec import Struct
 
 from gateway.domain.errors import Unavailable
-from gateway.store import sql
+from gateway.store import sql, sql_cluster
 from gateway.store.records import StoreTooOld, require_format
 from gateway.store.steps import Fetch, FetchEach, Result, Row, Steps, Write
 
@@ -67,6 +67,7 @@ _INSERT: Final = re.compile(
     r'\s*INSERT INTO (?P<table>"?\w+"?) \((?P<columns>[\w,\s]+)\)\s*VALUES \([?,\s]+\)(?P<rest>.*)',
     re.DOTALL,
 )
+_KEY_OF_A_SHARD: Final = re.compile(r"\b\w+_pkey_\d+\b")
 _CONFLICT: Final = re.compile(r"ON CONFLICT \(([\w,\s]+)\)\s*DO UPDATE")
 
 
@@ -144,7 +145,7 @@ class Pool:
                 statement_cache_size=STATEMENTS_CACHED,
                 max_queries=QUERIES_A_CONNECTION_MAX,
                 max_inactive_connection_lifetime=0 if elect else IDLE_S_MAX,
-                init=elect,
+                init=partial(_begun, elect),
                 reset=_rolled_back,
                 server_settings=_session(application, schema),
             )
@@ -173,18 +174,38 @@ class Pool:
         async with self._transaction("repeatable_read", is_read_only=True) as connection:
             return await self._taken(connection, steps)
 
-    async def write(self, steps: Steps[Result]) -> Result:
-        """Take steps in one transaction; nothing of it is kept if one fails."""
-        async with self._transaction("read_committed", is_read_only=False) as connection:
+    async def take(self, steps: Steps[Result]) -> Result:
+        """Take steps that only read, each at a moment of its own and none before the last one."""
+        with reaching():
+            async with self._pool.acquire(timeout=self._wait_s) as connection:
+                return await self._taken(connection, steps)
+
+    async def write(
+        self, steps: Steps[Result], on_warning: Callable[[str], None] | None = None
+    ) -> Result:
+        """
+        Take steps in one transaction; nothing of it is kept if one fails.
+
+        Args:
+            on_warning: Told of what the server warns of meanwhile, up to and at the commit.
+        """
+        async with self._transaction(
+            "read_committed", is_read_only=False, on_warning=on_warning
+        ) as connection:
             return await self._taken(connection, steps)
 
     @asynccontextmanager
     async def _transaction(
-        self, isolation: Literal["repeatable_read", "read_committed"], *, is_read_only: bool
+        self,
+        isolation: Literal["repeatable_read", "read_committed"],
+        *,
+        is_read_only: bool,
+        on_warning: Callable[[str], None] | None = None,
     ) -> AsyncIterator[Connection]:
         with reaching():
             async with (
                 self._pool.acquire(timeout=self._wait_s) as connection,
+                _heard(connection, on_warning),
                 connection.transaction(isolation=isolation, readonly=is_read_only),
             ):
                 yield connection
@@ -219,7 +240,13 @@ class Pool:
             kinds = [kind.name for kind in prepared.get_parameters()]
             self._inserts[statement] = inserted(statement, kinds)
         insert = self._inserts[statement]
-        await connection.execute(insert.statement, *insert.columns(rows))
+        try:
+            await connection.execute(insert.statement, *insert.columns(rows))
+        except asyncpg.InternalServerError as error:
+            # A coordinator copies rows to shards, and tells what went wrong there without its kind.
+            if _KEY_OF_A_SHARD.search(str(error)):
+                raise asyncpg.UniqueViolationError(str(error)) from error
+            raise
 
     async def _require_current(self) -> None:
         try:
@@ -233,6 +260,33 @@ def _session(application: str, schema: str | None) -> dict[str, str]:
     """What is said of a connection when it is opened."""
     path = {} if schema is None else {"search_path": f'{schema}, "$user", public'}
     return {"application_name": application, **_SESSION, **path}
+
+
+async def _begun(elect: Elect | None, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Make a fresh connection ready to be used."""
+    await connection.execute(sql_cluster.BE_COORDINATED)
+    if elect is not None:
+        await elect(connection)
+
+
+@asynccontextmanager
+async def _heard(
+    connection: Connection, on_warning: Callable[[str], None] | None
+) -> AsyncIterator[None]:
+    """Listen to a server's warnings while the block runs."""
+    if on_warning is None:
+        yield
+        return
+
+    def hear(_connection: object, message: asyncpg.PostgresLogMessage) -> None:
+        if message.severity_en == "WARNING":
+            on_warning(message.message)
+
+    connection.add_log_listener(hear)
+    try:
+        yield
+    finally:
+        connection.remove_log_listener(hear)
 
 
 async def _rolled_back(connection: asyncpg.Connection[asyncpg.Record]) -> None:

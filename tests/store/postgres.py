@@ -1,21 +1,35 @@
-"""A real PostgreSQL for the tests of one process, and a fresh database for each."""
+"""
+A real PostgreSQL for the tests of one process, and a fresh database for each.
+
+`ONSHI_TEST_CLUSTER` names the database of a coordinator to use in its place, as
+`python -m loadtests.citus_run` does. Databases of a cluster are dear, so a fresh one is that one,
+emptied: whatever was in it is gone, and only one test at a time may use it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import count
 
 import asyncpg
+from sqlalchemy.dialects import postgresql
 
 from gateway.store.migrate_postgres import migrate_postgres
 from gateway.store.records import encode_coverage
+from gateway.store.schema import metadata_of
 from loadtests.postgres_place import Server, running
 
+CLUSTER = os.environ.get("ONSHI_TEST_CLUSTER")
 TEMPLATE = "migrated"
+NEW_META = """
+UPDATE meta SET last_recorded_time = 0, writer_life = '', disposed_before = 0,
+    lines_disposed_before = 0, announced_time = 0
+"""
 _numbers = count(1)
 _ended = contextlib.ExitStack()
 
@@ -26,7 +40,7 @@ def server() -> Server:
     started = _ended.enter_context(running(is_synced=False))
 
     async def prepare() -> None:
-        await _told(started, f"CREATE DATABASE {TEMPLATE}")
+        await _told(started.url(), f"CREATE DATABASE {TEMPLATE}")
         await migrate_postgres(started.url(TEMPLATE), encode_coverage)
 
     # In a thread of its own, because the caller's event loop may be running.
@@ -43,14 +57,18 @@ def stop() -> None:
 
 async def fresh() -> str:
     """Make an empty database of this version's form; give its address."""
+    if CLUSTER is not None:
+        await _emptied(CLUSTER)
+        return CLUSTER
     name = f"of_a_test_{next(_numbers)}"
-    await _told(server(), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    await _told(server().url(), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     return server().url(name)
 
 
 async def dropped(url: str) -> None:
     """Forget a database."""
-    await _told(server(), f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+    if CLUSTER is None:
+        await _told(server().url(), f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
 
 @contextlib.asynccontextmanager
@@ -61,9 +79,19 @@ async def database() -> AsyncIterator[str]:
     await dropped(url)
 
 
-async def _told(server: Server, statement: str) -> None:
-    connection = await asyncpg.connect(server.url())
+async def _emptied(url: str) -> None:
+    """Leave no row in a cluster's tables, and `meta` as the migration made it."""
+    await migrate_postgres(url, encode_coverage)
+    quoted = postgresql.dialect().identifier_preparer.format_table
+    tables = [one for one in metadata_of("postgresql").sorted_tables if one.name != "meta"]
+    emptying = [f"DELETE FROM {quoted(table)}" for table in tables]  # noqa: S608  our own tables
+    await _told(url, *emptying, NEW_META)
+
+
+async def _told(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url)
     try:
-        await connection.execute(statement)
+        for statement in statements:
+            await connection.execute(statement)
     finally:
         await connection.close()

@@ -27,6 +27,7 @@ from gateway.domain.eligibility import ByNumber, Rules, confirm
 from gateway.domain.errors import Refusal
 from gateway.domain.identifiers import EnrolleeKey, InsuredId
 from gateway.domain.period import Instant
+from gateway.store import postgres_cluster
 from gateway.store.memory import MemoryStore
 from gateway.store.migrate import migrate
 from gateway.store.port import Batch, Loaded
@@ -249,7 +250,7 @@ class OnPostgres(Stores):
 
     def opened(self) -> PostgresStore:
         """See `Stores`."""
-        return self.run(PostgresStore.elected(self.url, encode_coverage, "a test"))
+        return self.run(postgres_cluster.elected(self.url, encode_coverage, "a test"))
 
     def forget(self) -> None:
         """See `Stores`."""
