@@ -110,7 +110,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
     How old the state may be that a replica answers a lookup from.
 
-    A quarter of it is how often each worker asks the primary what it shows.
+    Each worker asks the primary four times in it what it shows, and twice a second at least.
     """
     drain_s_max: Positive = 10
     """How long calls under way may go on after SIGTERM."""

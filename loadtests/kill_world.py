@@ -87,6 +87,8 @@ class World:
     wrong: list[str] = field(default_factory=list)
     down_s: list[float] = field(default_factory=list)
     killed: Counter[str] = field(default_factory=Counter)
+    log: Path | None = None
+    """Where the gateway's log goes; nowhere by default."""
 
     @property
     def data(self) -> Path:
@@ -100,6 +102,7 @@ class World:
     async def start(self) -> None:
         """Start the supervisor; its forerunner's children may need a moment to go."""
         until = time.monotonic() + RECOVER_S_MAX
+        log = None if self.log is None else self.log.open("ab")
         while time.monotonic() < until:
             self.supervisor = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -109,7 +112,7 @@ class World:
                 "--config",
                 str(self.root / "gateway.toml"),
                 stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL if log is None else log,
             )
             assert self.supervisor.stdout is not None
             if b"listens" in await self.supervisor.stdout.readline():

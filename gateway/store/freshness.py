@@ -16,10 +16,8 @@ from typing import Final, NamedTuple
 
 from gateway.domain.period import Instant
 
-POLLS_A_BOUND: Final = 4
-"""How often the primary is asked within the bound; a replica may lag by all but one of these."""
-MARKS_MAX: Final = 2 * POLLS_A_BOUND
-"""How many of the primary's answers are remembered; older ones are older than the bound."""
+ASKED_A_BOUND: Final = 4
+"""How often, at least, the primary is asked within the bound; a replica may lag by the rest."""
 
 
 class Shown(NamedTuple):
@@ -51,12 +49,13 @@ class Freshness:
 
     def __init__(self, bound_s: float) -> None:
         self._bound_s = bound_s
-        self._marks: deque[Mark] = deque(maxlen=MARKS_MAX)
+        self._marks: deque[Mark] = deque()
 
     def note(self, asked_s: float, shown: Shown) -> None:
         """
-        Remember what the primary showed; to be called in the order of asking.
+        Remember what the primary showed, and forget what it showed before the bound.
 
+        To be called in the order of asking.
         A primary that is itself a replica, or that nobody ever wrote, proves nothing.
 
         Args:
@@ -66,6 +65,8 @@ class Freshness:
         """
         if shown.life and not shown.is_replica:
             self._marks.append(Mark(asked_s, shown.at, shown.life))
+            while asked_s - self._marks[0].asked_s > self._bound_s:
+                self._marks.popleft()
 
     def is_known(self, now_s: float) -> bool:
         """Whether the primary said anything within the bound: else nothing can be fresh."""

@@ -22,7 +22,7 @@ from gateway.domain.errors import Unavailable
 from gateway.domain.identifiers import LookupKey
 from gateway.store import sql, sql_replica
 from gateway.store.by_steps import ENROLLEES_A_PERSON_MAX, holder_known, last_known
-from gateway.store.freshness import POLLS_A_BOUND, Freshness, Shown
+from gateway.store.freshness import ASKED_A_BOUND, Freshness, Shown
 from gateway.store.port import CardHolder
 from gateway.store.port_answers import HolderKnown, LastKnown
 from gateway.store.postgres import READ_PLACES, PostgresReader
@@ -39,6 +39,8 @@ REPLICA_PLACES: Final = Places(connections_max=8, statement_s_max=1.0)
 """A replica that hangs must not hold a lookup for long: the primary is there."""
 LOOKUPS_MAX: Final = REPLICA_PLACES.connections_max - 1
 """Lookups a replica is asked at once; further ones go to the primary. One place is for polls."""
+LOOK_S_MAX: Final = 0.5
+"""How long it takes at most, by itself, to notice that a server is back or has changed its part."""
 REPORT_S: Final = 60.0
 """How often it is reported how many lookups went where."""
 
@@ -98,8 +100,9 @@ class Replica:
 
     def start(self) -> None:
         """Look at primary and replica from now on, each by itself: neither waits for the other."""
+        every_s = min(self._rules.bound_s / ASKED_A_BOUND, LOOK_S_MAX)
         looks = (self.look_at_primary, self.look_at_replica)
-        self._tasks = [asyncio.create_task(self._keep(look)) for look in looks]
+        self._tasks = [asyncio.create_task(_keep(look, every_s)) for look in looks]
 
     async def close(self) -> None:
         """Stop looking, report, and close the connections."""
@@ -150,11 +153,6 @@ class Replica:
         self._age_s = self._freshness.age_s(shown, begun_s)
         if self._freshness.is_known(begun_s) and self._is_fresh(shown, begun_s):
             self._is_used = True
-
-    async def _keep(self, look: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            await look()
-            await asyncio.sleep(self._rules.bound_s / POLLS_A_BOUND)
 
     async def _fetched(self, statement: str, *values: Any) -> list[Row] | None:
         self._asking += 1
@@ -243,6 +241,12 @@ class ReplicaReader(PostgresReader):
     async def by_card(self, card_key: CardKey) -> CardHolder | None:
         """See `Reading`; as `matching`."""
         return (await super().by_card_last(card_key)).holder
+
+
+async def _keep(look: Callable[[], Awaitable[None]], every_s: float) -> None:
+    while True:
+        await look()
+        await asyncio.sleep(every_s)
 
 
 def _shown(row: Row) -> Shown:

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from gateway.domain.period import Instant
 from gateway.store import freshness
-from gateway.store.freshness import MARKS_MAX, Freshness, Shown
+from gateway.store.freshness import Freshness, Shown
 
 BOUND_S = 8.0
 
@@ -81,15 +81,17 @@ def test_what_is_no_primary_with_a_writer_proves_nothing(state: Shown) -> None:
     assert not judge.is_known(100.0)
 
 
-@given(st.integers(0, 3 * MARKS_MAX))
-def test_only_so_many_answers_are_remembered(answers: int) -> None:
+@given(st.integers(1, 30))
+def test_only_what_the_primary_said_within_the_bound_is_remembered(answers: int) -> None:
     """Memory does not grow, and the last answers are those that count."""
     judge = Freshness(BOUND_S)
     for number in range(answers):
-        judge.note(0.0, shown(number, is_replica=False))
-    oldest = max(0, answers - MARKS_MAX)
-    assert (answers > 0) == judge.is_fresh(shown(oldest), 0.0)
-    assert not judge.is_fresh(shown(oldest - 1), 0.0)
+        judge.note(float(number), shown(number, is_replica=False))
+    last = answers - 1
+    oldest = max(0, last - int(BOUND_S))
+    assert judge.is_fresh(shown(oldest), float(last))
+    assert not judge.is_fresh(shown(oldest - 1), float(last))
+    assert len(judge._marks) == last - oldest + 1
 
 
 @dataclass(frozen=True)
