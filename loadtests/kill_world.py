@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
 from collections import Counter
@@ -102,18 +103,18 @@ class World:
     async def start(self) -> None:
         """Start the supervisor; its forerunner's children may need a moment to go."""
         until = time.monotonic() + RECOVER_S_MAX
-        log = None if self.log is None else self.log.open("ab")
         while time.monotonic() < until:
-            self.supervisor = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "gateway",
-                "serve",
-                "--config",
-                str(self.root / "gateway.toml"),
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL if log is None else log,
-            )
+            with (self.log or Path(os.devnull)).open("ab") as log:
+                self.supervisor = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "gateway",
+                    "serve",
+                    "--config",
+                    str(self.root / "gateway.toml"),
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=log,
+                )
             assert self.supervisor.stdout is not None
             if b"listens" in await self.supervisor.stdout.readline():
                 return

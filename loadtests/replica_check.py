@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,16 +107,12 @@ async def gateway(root: Path, store: str, replica: str, bound_s: float) -> Async
 def served(log: Path) -> Counter[str]:
     """How many lookups went where, by what the workers' log says at their end."""
     counts: Counter[str] = Counter()
-    for line in _entries(log):
-        if line["event"] == "replica_lookups":
-            counts[line["kind"]] += line["count"]
-    return counts
-
-
-def _entries(log: Path) -> Iterator[dict[str, str]]:
     for line in log.read_text(encoding="utf-8").splitlines():
         with contextlib.suppress(json.JSONDecodeError):
-            yield json.loads(line)
+            entry = json.loads(line)
+            if entry["event"] == "replica_lookups":
+                counts[entry["kind"]] += entry["count"]
+    return counts
 
 
 async def register_all(world: World, watched: Watched, first: int, stop: asyncio.Event) -> None:
@@ -217,9 +213,8 @@ async def show(primary: Server, standby: Standby, rounds: int, seed: int, root: 
     counts = served(place / "log")
     failed = sum(watched.failed.values())
     print(f"rounds {rounds}, seed {seed}; the replica was {dict(happened)}")
-    print(
-        f"files {len(watched.acknowledged_s)}, people {LINES_PER_ROUND * len(watched.acknowledged_s)}"
-    )
+    files = len(watched.acknowledged_s)
+    print(f"files {files}, people {LINES_PER_ROUND * files}")
     print(
         f"answers {watched.answers}: by the replica {counts['replica']}, "
         f"by the primary {counts['primary']}; the longest took {watched.longest_s:.2f} s"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gateway.app.clock import elapsed_s
 from gateway.app.engine import engine_of
 from gateway.config import Settings
 from gateway.edges.rpc.convert import sheet
 from gateway.observe import get_logger
 from gateway.store.by_steps import StepReader
+
+if TYPE_CHECKING:
+    from gateway.store.postgres_replica import Report
 
 
 async def reader_of(settings: Settings) -> StepReader:
@@ -24,14 +29,16 @@ async def reader_of(settings: Settings) -> StepReader:
     """
     if settings.replica is None or settings.store is None:
         return await engine_of(settings).reader()
-    from gateway.store.postgres_replica import ReplicaReader, ReplicaRules, Report
+    from gateway.store.postgres_replica import ReplicaReader, ReplicaRules
 
-    def told(report: Report) -> None:
-        log = get_logger()
-        log.info("replica_lookups", kind="replica", count=report.on_replica, seconds=report.age_s)
-        log.info("replica_lookups", kind="primary", count=report.on_primary)
-        for why, count in report.failed.items():
-            log.warning("replica_failed", kind=why, count=count)
-
-    rules = ReplicaRules(settings.limits.replica_staleness_ms_max / 1000, elapsed_s, told)
+    rules = ReplicaRules(settings.limits.replica_staleness_ms_max / 1000, elapsed_s, tell)
     return await ReplicaReader.beside(settings.store, settings.replica, sheet, rules)
+
+
+def tell(report: Report) -> None:
+    """Log what became of lookups since the report before: counts, and names of our own."""
+    log = get_logger()
+    log.info("replica_lookups", kind="replica", count=report.on_replica, seconds=report.age_s)
+    log.info("replica_lookups", kind="primary", count=report.on_primary)
+    for why, count in report.failed.items():
+        log.warning("replica_failed", kind=why, count=count)

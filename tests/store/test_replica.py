@@ -254,14 +254,10 @@ async def test_a_replica_cut_off_from_its_primary_is_behind(world: World) -> Non
 
 async def is_alone(world: World) -> bool:
     """Whether nobody receives what the primary writes."""
-    connection = await asyncpg.connect(world.url)
-    try:
-        return not await connection.fetchval("SELECT count(*) FROM pg_stat_replication")
-    finally:
-        await connection.close()
+    return await told(world.url, "SELECT count(*) FROM pg_stat_replication") == 0
 
 
-async def test_without_its_primary_a_replica_answers_for_the_bound(primary: Server) -> None:
+async def test_without_its_primary_a_replica_answers_for_the_bound() -> None:
     """After that lookups are refused as they are without a replica."""
     with running(is_synced=False) as own, standby_of(own) as standby:
         await migrate_postgres(await own.made(TEMPLATE), encode_coverage)
@@ -302,6 +298,93 @@ async def test_a_promoted_replica_is_another_database(primary: Server) -> None:
         assert (report.on_replica, report.failed) == (0, {NOT_A_REPLICA: 1})
         for one in (split, world.reader, world.store):
             await one.close()
+
+
+async def test_a_replica_that_lost_a_failover_is_not_believed() -> None:
+    """It has a change that the new primary never had, of a later time than those it lacks."""
+    with (
+        running(is_synced=False) as old,
+        standby_of(old) as behind,
+        standby_of(old) as ahead,
+    ):
+        await migrate_postgres(await old.made("one"), encode_coverage)
+        store = await PostgresStore.elected(old.url("one"), encode_coverage, "a life")
+        await store.commit(Batch(Instant(1_000)))
+        clock = Clock()
+        rules = ReplicaRules(BOUND_S, clock, lambda _: None)
+        replica = await Replica.opened(behind.url("one"), ahead.url("one"), rules)
+        await until(lambda: has(ahead.url("one"), 1_000))
+        await until(lambda: has(behind.url("one"), 1_000))
+        await behind.cut_off()
+        await store.commit(Batch(Instant(9_000)))
+        await until(lambda: has(ahead.url("one"), 9_000))
+        await asyncio.to_thread(old.kill)
+        await behind.promote()
+        new = await PostgresStore.elected(behind.url("one"), encode_coverage, "another life")
+        await new.commit(Batch(Instant(2_000)))
+        await replica.look_at_primary()
+        await replica.look_at_replica()
+        assert not replica._is_used
+        assert replica._failed == {BEHIND: 1}
+        for one in (replica, new, store):
+            await one.close()
+
+
+async def has(url: str, at: int) -> bool:
+    """Whether a server shows an instant."""
+    try:
+        connection = await asyncpg.connect(url)
+    except asyncpg.InvalidCatalogNameError:
+        return False
+    try:
+        return bool(await connection.fetchval("SELECT last_recorded_time FROM meta") == at)
+    except asyncpg.UndefinedTableError:
+        return False
+    finally:
+        await connection.close()
+
+
+async def test_each_connection_of_a_writer_has_a_life_of_its_own(world: World) -> None:
+    """One that connects again is still who wrote last, and a replica must follow it."""
+    await world.standby.pause()
+    lives = [await life(world)]
+    await told(
+        world.url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'onshi-writer' AND datname = current_database()",
+    )
+
+    async def is_written() -> bool:
+        try:
+            await world.store.commit(Batch(Instant(5_000)))
+        except Unavailable:
+            return False
+        return True
+
+    await until(is_written)
+    lives.append(await life(world))
+    name = world.url.rpartition("/")[2]
+    assert lives == [f"{name}/1", f"{name}/2"]
+    await world.look()
+    assert not world.store.deposed.is_set()
+    assert world.replica._is_used
+    world.clock.now_s += BOUND_S + 0.1
+    await world.look()
+    assert not world.replica._is_used
+
+
+async def life(world: World) -> str:
+    """Under which of the writer's connections the primary was written last."""
+    return str(await told(world.url, "SELECT writer_life FROM meta"))
+
+
+async def told(url: str, statement: str) -> object:
+    """Run a statement; give its one value."""
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
 
 
 async def test_a_database_that_is_no_copy_is_never_used(lasting: Pair) -> None:
