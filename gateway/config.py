@@ -108,7 +108,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
     replica_staleness_ms_max: Annotated[int, Meta(ge=100, le=60_000)] = 1_000
     """
-    How old the state may be that a replica answers a lookup from.
+    How old the state may be that a replica answers a lookup from; `known_time_margin_ms` at most.
 
     Each worker asks the primary four times in it what it shows, and twice a second at least.
     """
@@ -222,6 +222,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.replica is not None and self.store is None:
             raise ValueError("a replica is named, but no PostgreSQL store that it copies")
+        limits = self.limits
+        if self.replica and limits.replica_staleness_ms_max > limits.known_time_margin_ms:
+            # Else a card might be looked up by a token before the replica has heard of the card.
+            raise ValueError("replica_staleness_ms_max is over known_time_margin_ms")
 
 
 class BridgeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

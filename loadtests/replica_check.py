@@ -92,7 +92,8 @@ async def gateway(root: Path, store: str, replica: str, bound_s: float) -> Async
     issue_all(root / "certs", INSTITUTION, [INSURER])
     world = World(root, free_port(), log=root / "log")
     config = write_config(root, world.port, store)
-    limits = f"[limits]\nreplica_staleness_ms_max = {int(bound_s * 1000)}\n"
+    bound_ms = int(bound_s * 1000)
+    limits = f"[limits]\nknown_time_margin_ms = {bound_ms}\nreplica_staleness_ms_max = {bound_ms}\n"
     config.write_text(f'replica = "{replica}"\n{config.read_text()}{limits}')
     await world.start()
     try:

@@ -75,12 +75,19 @@ def test_a_replica_of_nothing_is_refused(tmp_path: Path) -> None:
         load_settings(written(tmp_path, REPLICA + GATEWAY))
 
 
-@pytest.mark.parametrize("bound_ms", [99, 60_001])
-def test_a_bound_that_is_too_narrow_or_too_wide_is_refused(tmp_path: Path, bound_ms: int) -> None:
-    """A tenth of a second to a minute."""
-    limits = f"[limits]\nreplica_staleness_ms_max = {bound_ms}\n"
-    with pytest.raises(msgspec.ValidationError):
-        load_settings(written(tmp_path, STORE + REPLICA + GATEWAY + limits))
+@pytest.mark.parametrize(
+    ("bound_ms", "margin_ms"), [(99, 70_000), (60_001, 70_000), (2_001, 2_000)]
+)
+def test_a_bound_that_is_too_narrow_or_too_wide_is_refused(
+    tmp_path: Path, bound_ms: int, margin_ms: int
+) -> None:
+    """A tenth of a second to a minute; and no token is asked again within it."""
+    limits = "[limits]\nknown_time_margin_ms = {}\nreplica_staleness_ms_max = {}\n"
+    text = STORE + REPLICA + GATEWAY + limits.format(margin_ms, bound_ms)
+    with pytest.raises(msgspec.ValidationError, match="replica_staleness_ms_max"):
+        load_settings(written(tmp_path, text))
+    widest = STORE + REPLICA + GATEWAY + limits.format(60_000, 60_000)
+    assert load_settings(written(tmp_path, widest)).replica is not None
 
 
 def test_news_wait_for_looks_at_a_replica(tmp_path: Path) -> None:

@@ -38,7 +38,8 @@ async def reader_of(settings: Settings) -> StepReader:
 def tell(report: Report) -> None:
     """Log what became of lookups since the report before: counts, and names of our own."""
     log = get_logger()
-    log.info("replica_lookups", kind="replica", count=report.on_replica, seconds=report.age_s)
+    age_s = None if report.age_s is None else round(report.age_s, 3)
+    log.info("replica_lookups", kind="replica", count=report.on_replica, seconds=age_s)
     log.info("replica_lookups", kind="primary", count=report.on_primary)
     for why, count in report.failed.items():
         log.warning("replica_failed", kind=why, count=count)
