@@ -75,7 +75,7 @@ class Watched:
         try:
             answer = await stub.ConfirmEligibility(question(file, line), timeout=ASK_S_MAX)
         except grpc.aio.AioRpcError as error:
-            self.failed[error.code().name] += 1
+            self.failed[f"{error.code().name}: {error.details()}"] += 1
             return
         self.answers += 1
         self.longest_s = max(self.longest_s, time.monotonic() - begun_s)
