@@ -43,7 +43,7 @@ class Server:
 
     def __init__(self, directory: Path, *, is_synced: bool = True) -> None:
         self._directory = directory
-        self._is_synced = is_synced
+        self.is_synced = is_synced
         self._process: subprocess.Popen[bytes] | None = None
         self._bin, self._as_user = _installed()
         self.port = free_port()
@@ -52,10 +52,7 @@ class Server:
         self._data.mkdir(mode=0o700)
         if self._as_user is not None:
             shutil.chown(self._data, self._as_user)
-        self._run(
-            "initdb", "--auth=trust", "--encoding=utf8", "--locale=C.UTF-8", "--username", USER,
-            "--no-sync", "--pgdata", str(self._data),
-        )  # fmt: skip
+        self._fill()
 
     def url(self, database: str = "postgres") -> str:
         """The address of a database."""
@@ -110,6 +107,13 @@ class Server:
         """Have it go on."""
         self._signal(signal.SIGCONT)
 
+    def _fill(self) -> None:
+        """Make what it begins with."""
+        self._run(
+            "initdb", "--auth=trust", "--encoding=utf8", "--locale=C.UTF-8", "--username", USER,
+            "--no-sync", "--pgdata", str(self._data),
+        )  # fmt: skip
+
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
         pid = self._process.pid
@@ -124,7 +128,7 @@ class Server:
             "port": str(self.port),
             "unix_socket_directories": "",
             "max_connections": "200",
-            "fsync": "on" if self._is_synced else "off",
+            "fsync": "on" if self.is_synced else "off",
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self._directory / "log").open("ab") as log:
