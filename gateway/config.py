@@ -17,6 +17,7 @@ Positive = Annotated[int, Meta(ge=1)]
 StoreUrl = Annotated[str, Meta(pattern="^postgres(ql)?://[^/]*/[^/]+$")]
 """As `postgresql://user:password@host:port/database`."""
 STORE_VARIABLE: Final = "ONSHI_STORE"
+REPLICA_VARIABLE: Final = "ONSHI_REPLICA"
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 NotNegative = Annotated[int, Meta(ge=0)]
 
@@ -104,6 +105,12 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """
     How long an institution's look, from its beginning to its access record, and a commit may
     take; its news come so much later than the change.
+    """
+    replica_staleness_ms_max: Annotated[int, Meta(ge=100, le=60_000)] = 1_000
+    """
+    How old the state may be that a replica answers a lookup from; `known_time_margin_ms` at most.
+
+    Each worker asks the primary four times in it what it shows, and twice a second at least.
     """
     drain_s_max: Positive = 10
     """How long calls under way may go on after SIGTERM."""
@@ -201,6 +208,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     is_sandbox: bool = False
     store: StoreUrl | None = None
     """A PostgreSQL database for the facts; may hold a password. None: a file in `data_dir`."""
+    replica: StoreUrl | None = None
+    """The same database on a hot standby of that server; see docs/postgres.md."""
     retention: Path | None = None
     """A retention schedule in place of the one shipped; of the form of its `retention.toml`."""
     cards: Cards | None = None
@@ -209,6 +218,14 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     limits: Limits = Limits()
     rules: Rules = Rules()
     claims: Claims = Claims()
+
+    def __post_init__(self) -> None:
+        if self.replica is not None and self.store is None:
+            raise ValueError("a replica is named, but no PostgreSQL store that it copies")
+        limits = self.limits
+        if self.replica and limits.replica_staleness_ms_max > limits.known_time_margin_ms:
+            # Else a card might be looked up by a token before the replica has heard of the card.
+            raise ValueError("replica_staleness_ms_max is over known_time_margin_ms")
 
 
 class BridgeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -244,15 +261,16 @@ def load_settings(path: Path) -> Settings:
     """
     Read a gateway's settings; relative paths are relative to the file.
 
-    Where the file names no `store`, the environment's `ONSHI_STORE` does, so that a password need
-    not be in a file.
+    Where the file names no `store` or no `replica`, the environment's `ONSHI_STORE` or
+    `ONSHI_REPLICA` does, so that a password need not be in a file.
 
     Raises:
         msgspec.ValidationError: For an unknown name or a value out of bounds.
     """
     said = _rooted(path)
-    if STORE_VARIABLE in os.environ:
-        said.setdefault("store", os.environ[STORE_VARIABLE])
+    for name, variable in (("store", STORE_VARIABLE), ("replica", REPLICA_VARIABLE)):
+        if variable in os.environ:
+            said.setdefault(name, os.environ[variable])
     return msgspec.convert(said, Settings, strict=False)
 
 

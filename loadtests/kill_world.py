@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
 from collections import Counter
@@ -87,6 +88,8 @@ class World:
     wrong: list[str] = field(default_factory=list)
     down_s: list[float] = field(default_factory=list)
     killed: Counter[str] = field(default_factory=Counter)
+    log: Path | None = None
+    """Where the gateway's log goes; nowhere by default."""
 
     @property
     def data(self) -> Path:
@@ -101,16 +104,17 @@ class World:
         """Start the supervisor; its forerunner's children may need a moment to go."""
         until = time.monotonic() + RECOVER_S_MAX
         while time.monotonic() < until:
-            self.supervisor = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "gateway",
-                "serve",
-                "--config",
-                str(self.root / "gateway.toml"),
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-            )
+            with (self.log or Path(os.devnull)).open("ab") as log:
+                self.supervisor = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "gateway",
+                    "serve",
+                    "--config",
+                    str(self.root / "gateway.toml"),
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=log,
+                )
             assert self.supervisor.stdout is not None
             if b"listens" in await self.supervisor.stdout.readline():
                 return

@@ -45,7 +45,7 @@ class Server:
 
     def __init__(self, directory: Path, *, is_synced: bool = True) -> None:
         self._directory = directory
-        self._is_synced = is_synced
+        self.is_synced = is_synced
         self._process: subprocess.Popen[bytes] | None = None
         self._bin, self._as_user = _installed()
         self.port = free_port()
@@ -54,16 +54,10 @@ class Server:
         directory.chmod(0o755)
         self._data = directory / "data"
         if not self._data.exists():
-            self._make()
-
-    def _make(self) -> None:
-        self._data.mkdir(mode=0o700)
-        if self._as_user is not None:
-            shutil.chown(self._data, self._as_user)
-        self._run(
-            "initdb", "--auth=trust", "--encoding=utf8", "--locale=C.UTF-8", "--username", USER,
-            "--no-sync", "--pgdata", str(self._data),
-        )  # fmt: skip
+            self._data.mkdir(mode=0o700)
+            if self._as_user is not None:
+                shutil.chown(self._data, self._as_user)
+            self._fill()
 
     def url(self, database: str = "postgres") -> str:
         """The address of a database."""
@@ -125,6 +119,13 @@ class Server:
         """Have it go on."""
         self._signal(signal.SIGCONT)
 
+    def _fill(self) -> None:
+        """Make what it begins with."""
+        self._run(
+            "initdb", "--auth=trust", "--encoding=utf8", "--locale=C.UTF-8", "--username", USER,
+            "--no-sync", "--pgdata", str(self._data),
+        )  # fmt: skip
+
     def _signal(self, number: signal.Signals) -> None:
         for one in self.processes():
             with contextlib.suppress(ProcessLookupError):
@@ -136,7 +137,7 @@ class Server:
             "port": str(self.port),
             "unix_socket_directories": "",
             "max_connections": "200",
-            "fsync": "on" if self._is_synced else "off",
+            "fsync": "on" if self.is_synced else "off",
             **self.settings,
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]

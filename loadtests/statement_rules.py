@@ -22,6 +22,8 @@ from loadtests.statement_places import Reading, Tables, Touched, readings
 STEPS: Final = {
     "MATCHING_LAST": "the hot read: the lookup row's place, then the people's",
     "BY_CARD_LAST": "the hot read by card: the card's place, then its holder's",
+    "MATCHING_SHOWN": "MATCHING_LAST, asked of a replica",
+    "BY_CARD_SHOWN": "BY_CARD_LAST, asked of a replica",
 }
 """Joins of tables that lie at different places, and why they may: each is routed step by step."""
 

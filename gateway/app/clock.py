@@ -29,6 +29,11 @@ def real_clock() -> Instant:
     return Instant(time.time_ns() // 1000)
 
 
+def elapsed_s() -> float:
+    """Seconds since some moment: they never go back, and go on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def new_key() -> bytes:
     """
     A 16-byte key nobody can guess: six bytes of the time, ten random ones.

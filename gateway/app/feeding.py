@@ -50,9 +50,8 @@ class Feed:
         stop: asyncio.Event,
     ) -> None:
         data, self._limits = DataDir(settings.data_dir), settings.limits
-        rules = NewsRules(
-            self._limits.feed_settle_ms * 1000, self._limits.feed_asked_days_max * DAY_US
-        )
+        self._settle_ms = settle_ms_of(settings)
+        rules = NewsRules(self._settle_ms * 1000, self._limits.feed_asked_days_max * DAY_US)
         self._store, self._trail, self._clock, self._stop = store, trail, clock, stop
         self._changes = changes
         self._news = NewsBook(data.news, changes, data.trail, rules)
@@ -96,7 +95,7 @@ class Feed:
                 newest = await self._news.untold()
                 if newest is None:
                     await first_of(self._has_changed, self._stop)
-                elif not await self._pause(self._limits.feed_settle_ms / 1000):
+                elif not await self._pause(self._settle_ms / 1000):
                     await self._tell(newest)
             except Unavailable:
                 await self._pause(RETRY_S)
@@ -132,6 +131,13 @@ class Feed:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
         return self._stop.is_set()
+
+
+def settle_ms_of(settings: Settings) -> int:
+    """For how long after a change was recorded a look may still have missed it."""
+    limits = settings.limits
+    lag_ms = 0 if settings.replica is None else limits.replica_staleness_ms_max
+    return limits.feed_settle_ms + lag_ms
 
 
 def _watch_limits(limits: Limits) -> WatchLimits:

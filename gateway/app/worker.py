@@ -22,9 +22,9 @@ from gateway.app.build import (
 )
 from gateway.app.child import run, say_ready
 from gateway.app.clock import new_key
-from gateway.app.engine import engine_of
 from gateway.app.late_claims import LateClaims
 from gateway.app.layout import WRITER_SOCKET, DataDir
+from gateway.app.replica import reader_of
 from gateway.app.tokens import FileTokenKeys, tokens_of
 from gateway.config import Settings, load_settings
 from gateway.edges.rpc.card import CardReaderService
@@ -148,7 +148,7 @@ def _for_insurers(writer: grpc.aio.Channel) -> Iterator[Method]:
 
 async def serve(settings: Settings, port: int, stop: asyncio.Event) -> None:
     """Assemble a worker inside the event loop it will use, and serve."""
-    await Worker(settings, await engine_of(settings).reader()).serve(port, stop)
+    await Worker(settings, await reader_of(settings)).serve(port, stop)
 
 
 def main() -> None:

@@ -4,7 +4,8 @@ Who writes: of all gateways on one database, the one whose connection holds the 
 The lock belongs to the connection, and everything is written over that connection. So a writer that
 lost it can write nothing more, however late it learns so, and the server gives the lock to another
 one as soon as it sees the connection end. `meta.writer_life` tells a writer that connects again
-whether somebody wrote in between. Source: decision 0025.
+whether somebody wrote in between. It is another one for each connection, so that whatever was
+written under the same is of one server and in one order. Sources: decisions 0025 and 0030.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ LOCK: Final = 0x6F6E_7368_6977
 PLACES: Final = Places(connections_max=1, statement_s_max=60.0)
 POLL_S: Final = 0.1
 """How often a writer in waiting asks for the lock."""
+_OF: Final = "/"
+"""Between a writer's life and the number of its connection."""
 
 
 class NotElected(Unavailable):
@@ -42,6 +45,7 @@ class Election:
     def __init__(self, life: str) -> None:
         self._life = life
         self._is_elected = False
+        self._connections = 0
         self.deposed = asyncio.Event()
         """Set once another gateway has written; what this writer holds in memory is of the past."""
 
@@ -54,12 +58,18 @@ class Election:
         """
         if not await connection.fetchval(sql.TRY_WRITERS_LOCK, LOCK):
             raise NotElected("WRITER_UNAVAILABLE")
-        if not self._is_elected:
-            await connection.execute(spelled(sql.SET_WRITER_LIFE), self._life)
-            self._is_elected = True
-        elif await connection.fetchval(sql.WRITER_LIFE) != self._life:
+        if self._is_elected and not await self._was_last(connection):
             self.deposed.set()
             raise NotElected("WRITER_UNAVAILABLE")
+        self._connections += 1
+        of_connection = f"{self._life}{_OF}{self._connections}"
+        await connection.execute(spelled(sql.SET_WRITER_LIFE), of_connection)
+        self._is_elected = True
+
+    async def _was_last(self, connection: asyncpg.Connection[asyncpg.Record]) -> bool:
+        """Whether nobody wrote since this writer did."""
+        last: str = await connection.fetchval(sql.WRITER_LIFE)
+        return last.rpartition(_OF)[0] == self._life
 
 
 async def elected(url: str, election: Election, on_waiting: Callable[[], None]) -> Pool:
