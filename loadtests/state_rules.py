@@ -23,6 +23,7 @@ from hypothesis.stateful import (
     initialize,
     invariant,
     multiple,
+    precondition,
     rule,
 )
 from msgspec import structs
@@ -101,7 +102,7 @@ class Stores(RuleBasedStateMachine):
 
     @rule(microseconds=st.integers(1, 3))
     def wait(self, microseconds: int) -> None:
-        """Time goes on; without this, single changes share an instant."""
+        """Time goes on."""
         self.tally.steps["wait"] += 1
         self.world.now = Instant(self.world.now + microseconds)
 
@@ -112,9 +113,12 @@ class Stores(RuleBasedStateMachine):
 
     # Single changes
 
-    @initialize(target=questions, change=store_draws.small_new_covers)
-    def know(self, change: NewCover) -> Asked:
+    @initialize(
+        target=questions, change=store_draws.small_new_covers, is_instant_shared=st.booleans()
+    )
+    def know(self, change: NewCover, *, is_instant_shared: bool) -> Asked:
         """Something is known from the start."""
+        self.world.is_instant_shared = is_instant_shared
         self.tell("single change: a cover begins", change)
         return change.target.insured_id, change.target.birth_date
 
@@ -236,6 +240,7 @@ class Stores(RuleBasedStateMachine):
         """An insurer's stream is read from some event on."""
         self.step("feed", self.world.watch(insurer, sequence))
 
+    @precondition(lambda self: not self.world.is_instant_shared)
     @rule(ago=_agos)
     def dispose(self, ago: int) -> None:
         """What was replaced some time ago is disposed of."""

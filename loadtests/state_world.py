@@ -102,6 +102,8 @@ class World:
         self._forgetful = MemoryStore(encode_coverage)
         """What a writer loads after a disposal: not what only a version that went told of."""
         self.now = START
+        self.is_instant_shared = False
+        """Whether commits may share an instant, as no writer's do; then nothing is disposed of."""
         self.people: list[PersonKey] = []
         self._made = 0
         self._files = 0
@@ -158,6 +160,8 @@ class World:
         await self._forgetful.commit(batch)
         for opened in self._opened.values():
             await opened.store.commit(batch)
+        if not self.is_instant_shared:
+            self.now = Instant(self.now + 1)
 
     async def tell(self, change: Change) -> list[EnrolleeKey]:
         """Commit a change as a writer would; give the enrollee it made, if it made one."""
@@ -190,7 +194,6 @@ class World:
             await self.same("uploads", lambda store: store.upload(key))
             await self.same("uploads", lambda store: store.unapplied_uploads())
             await self.same("uploads", lambda store: store.refused_lines(key, LINES_MAX))
-            self.now = Instant(self.now + 1)
         return made
 
     async def _apply(
