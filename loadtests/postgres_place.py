@@ -39,7 +39,32 @@ class ServerLostError(Exception):
     """The server did not start."""
 
 
-class Server:
+class Databases:
+    """
+    A server's databases, wherever it is and whoever started it.
+
+    Args:
+        address: As `postgresql://user@host:port`, without a database.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def url(self, database: str = "postgres") -> str:
+        """The address of a database."""
+        return f"{self._address}/{database}"
+
+    async def made(self, database: str, template: str = "template1") -> str:
+        """Make a database, empty or like another one, and give its address."""
+        connection = await asyncpg.connect(self.url())
+        try:
+            await connection.execute(f"CREATE DATABASE {database} TEMPLATE {template}")
+        finally:
+            await connection.close()
+        return self.url(database)
+
+
+class Server(Databases):
     """
     One server with a directory and a port of its own; it is not running until `start`.
 
@@ -58,6 +83,7 @@ class Server:
         self._bin = _of_the_wheel() if programs is None else programs
         self._as_user = "nobody" if os.geteuid() == 0 else None  # It refuses to be root.
         self.port = free_port()
+        super().__init__(f"postgresql://{USER}@127.0.0.1:{self.port}")
         directory.chmod(0o755)
         self._data = directory / "data"
         self._data.mkdir(mode=0o700)
@@ -67,19 +93,6 @@ class Server:
             "initdb", "--auth=trust", "--encoding=utf8", "--locale=C.UTF-8", "--username", USER,
             "--no-sync", "--pgdata", str(self._data),
         )  # fmt: skip
-
-    def url(self, database: str = "postgres") -> str:
-        """The address of a database."""
-        return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
-
-    async def made(self, database: str, template: str = "template1") -> str:
-        """Make a database, empty or like another one, and give its address."""
-        connection = await asyncpg.connect(self.url())
-        try:
-            await connection.execute(f"CREATE DATABASE {database} TEMPLATE {template}")
-        finally:
-            await connection.close()
-        return self.url(database)
 
     def start(self) -> None:
         """

@@ -40,7 +40,7 @@ from loadtests.state_world import DifferenceError, Tally
 
 EXAMPLES: Final = 200
 STEPS: Final = 30
-PLANTED_EXAMPLES_MAX: Final = 100
+PLANTED_EXAMPLES_MAX: Final = 200
 """Examples within which a planted defect must be noticed."""
 
 Engines = dict[type[StepStore], Callable[[], Engine]]

@@ -52,7 +52,7 @@ AGO_MAX: Final = 40
 EVENTS_BACK_MAX: Final = 5
 PAIRS_A_STEP: Final = 2
 """Pairs of a day and a known time that are asked about by key after each step; one by card."""
-CARD_KEYS: Final = [CardKey(key_of("card", number)) for number in range(3)]
+CARD_KEYS: Final = [CardKey(key_of("card", number)) for number in range(2)]
 
 Result = TypeVar("Result")
 Asked = tuple[InsuredId, date]
