@@ -16,13 +16,9 @@ from typing import Any, ClassVar, Final, TypeVar
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
-    MultipleResults,
     RuleBasedStateMachine,
-    consumes,
     initialize,
     invariant,
-    multiple,
     precondition,
     rule,
 )
@@ -51,7 +47,8 @@ AGO_MAX: Final = 40
 """How long ago a known time is, in microseconds; a run of 30 steps is about as long."""
 EVENTS_BACK_MAX: Final = 5
 PAIRS_A_STEP: Final = 2
-"""Pairs of a day and a known time that are asked about by key after each step; one by card."""
+"""Pairs of a day and a known time that are asked about by key after each step, and by card one."""
+PLACES_MAX: Final = 30
 CARD_KEYS: Final = [CardKey(key_of("card", number)) for number in range(2)]
 
 Result = TypeVar("Result")
@@ -59,6 +56,8 @@ Asked = tuple[InsuredId, date]
 """A card's number and a birth date."""
 
 _agos = st.integers(0, AGO_MAX)
+_places = st.integers(0, PLACES_MAX)
+"""Places in what was said, or among enrollees; of fewer, counted anew from the first."""
 _cards = st.sampled_from(CARD_KEYS)
 
 
@@ -67,10 +66,6 @@ class Stores(RuleBasedStateMachine):
 
     engines: ClassVar[Sequence[Callable[[], Engine]]] = ()
     tally: ClassVar[Tally] = Tally()
-
-    questions = Bundle("questions")
-    """Cards and birth dates about which something was said."""
-    enrollees = Bundle("enrollees")
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,10 +90,17 @@ class Stores(RuleBasedStateMachine):
         self.tally.steps[name] += 1
         return self.run(work)
 
-    def tell(self, name: str, change: Change) -> MultipleResults[EnrolleeKey]:
-        """Register a change by itself; give the enrollee it made."""
+    def tell(self, name: str, change: Change) -> None:
+        """Register a change by itself."""
         self.said.append((change.target.insured_id, change.target.birth_date))
-        return multiple(*self.step(name, self.world.tell(change)))
+        self.step(name, self.world.tell(change))
+
+    def _about(self, place: int) -> Target:
+        """The only cover under a card's number and a birth date of which something was said."""
+        return Target(*self.said[place % len(self.said)])
+
+    def _enrollee(self, place: int) -> EnrolleeKey:
+        return self.world.enrollees[place % len(self.world.enrollees)]
 
     @rule(microseconds=st.integers(1, 3))
     def wait(self, microseconds: int) -> None:
@@ -113,64 +115,53 @@ class Stores(RuleBasedStateMachine):
 
     # Single changes
 
-    @initialize(
-        target=questions, change=store_draws.small_new_covers, is_instant_shared=st.booleans()
-    )
-    def know(self, change: NewCover, *, is_instant_shared: bool) -> Asked:
+    @initialize(change=store_draws.small_new_covers, is_instant_shared=st.booleans())
+    def know(self, change: NewCover, *, is_instant_shared: bool) -> None:
         """Something is known from the start."""
         self.world.is_instant_shared = is_instant_shared
         self.tell("single change: a cover begins", change)
-        return change.target.insured_id, change.target.birth_date
 
-    @rule(target=enrollees, change=store_draws.small_new_covers)
-    def begin(self, change: NewCover) -> MultipleResults[EnrolleeKey]:
+    @rule(change=store_draws.small_new_covers)
+    def begin(self, change: NewCover) -> None:
         """A cover begins, of a fresh enrollee or of one that lost its cover."""
-        return self.tell("single change: a cover begins", change)
-
-    @rule(target=questions, change=store_draws.small_new_covers)
-    def begin_and_ask(self, change: NewCover) -> Asked:
-        """A cover begins, and is asked about from then on."""
         self.tell("single change: a cover begins", change)
-        return change.target.insured_id, change.target.birth_date
 
-    @rule(question=questions, change=store_draws.item_changes_of(store_draws.some_targets))
-    def change(self, question: Asked, change: ChangeItems) -> None:
+    @rule(place=_places, change=store_draws.item_changes_of(store_draws.some_targets))
+    def change(self, place: int, change: ChangeItems) -> None:
         """Items change."""
-        self.tell("single change: items", replace(change, target=_about(question)))
+        self.tell("single change: items", replace(change, target=self._about(place)))
 
-    @rule(question=questions, change=store_draws.corrections_of(store_draws.some_targets))
-    def correct(self, question: Asked, change: CorrectCover) -> None:
+    @rule(place=_places, change=store_draws.corrections_of(store_draws.some_targets))
+    def correct(self, place: int, change: CorrectCover) -> None:
         """What was said was wrong."""
-        self.tell("correction of the past", replace(change, target=_about(question)))
+        self.tell("correction of the past", replace(change, target=self._about(place)))
 
     @rule(
-        target=questions,
-        question=questions,
+        place=_places,
         change=store_draws.corrections_of(store_draws.some_targets),
         card=store_draws.small_insured_ids,
     )
-    def correct_card(self, question: Asked, change: CorrectCover, card: InsuredId) -> Asked:
+    def correct_card(self, place: int, change: CorrectCover, card: InsuredId) -> None:
         """The card's number was wrong, too; it is asked about under the right one from then on."""
-        right = structs.replace(card, insurer_number=question[0].insurer_number)
+        target = self._about(place)
+        right = structs.replace(card, insurer_number=target.insured_id.insurer_number)
         items = {**change.items, "insured_id": right}
-        corrected = replace(change, target=_about(question), items=items)
-        self.tell("correction of the card", corrected)
-        return right, question[1]
+        self.tell("correction of the card", replace(change, target=target, items=items))
+        self.said.append((right, target.birth_date))
 
-    @rule(question=questions, change=store_draws.losses_of(store_draws.some_targets))
-    def lose(self, question: Asked, change: LoseCover) -> None:
+    @rule(place=_places, change=store_draws.losses_of(store_draws.some_targets))
+    def lose(self, place: int, change: LoseCover) -> None:
         """A cover ends."""
-        self.tell("loss", replace(change, target=_about(question)))
+        self.tell("loss", replace(change, target=self._about(place)))
 
-    @rule(question=questions, change=store_draws.cancellations_of(store_draws.some_targets))
-    def cancel(self, question: Asked, change: CancelCover) -> None:
+    @rule(place=_places, change=store_draws.cancellations_of(store_draws.some_targets))
+    def cancel(self, place: int, change: CancelCover) -> None:
         """A cover never existed."""
-        self.tell("cancellation", replace(change, target=_about(question)))
+        self.tell("cancellation", replace(change, target=self._about(place)))
 
     # Uploads
 
     @rule(
-        target=enrollees,
         insurer=st.sampled_from(store_draws.SMALL_INSURERS),
         lines=st.integers(1, LINES_MAX),
         slice_lines=st.integers(1, LINES_MAX),
@@ -178,18 +169,18 @@ class Stores(RuleBasedStateMachine):
     )
     def upload(
         self, insurer: InsurerNumber, lines: int, slice_lines: int, data: st.DataObject
-    ) -> MultipleResults[EnrolleeKey]:
+    ) -> None:
         """An insurer's file: each line a new cover, or a change about what was said before."""
         known = [one for one in self.said if one[0].insurer_number == insurer]
         file = File(insurer, [self._line(insurer, known, data) for _ in range(lines)], slice_lines)
         self.said += [(one.target.insured_id, one.target.birth_date) for one in file.lines]
-        return multiple(*self.step("upload", self.world.upload(file)))
+        self.step("upload", self.world.upload(file))
 
     def _line(self, insurer: InsurerNumber, known: list[Asked], data: st.DataObject) -> Change:
         """Draw a line; it may be about an earlier line of its file."""
         is_about_known: bool = data.draw(st.booleans())
         if known and is_about_known:
-            target = _about(data.draw(st.sampled_from(known)))
+            target = Target(*data.draw(st.sampled_from(known)))
             return data.draw(store_draws.changes_of(st.just(target)))
         change = data.draw(store_draws.small_new_covers)
         card = structs.replace(change.target.insured_id, insurer_number=insurer)
@@ -198,33 +189,35 @@ class Stores(RuleBasedStateMachine):
 
     # Links and cards
 
-    @rule(enrollee_key=enrollees, to=enrollees)
-    def link(self, enrollee_key: EnrolleeKey, to: EnrolleeKey) -> None:
+    @rule(place=_places, to=_places)
+    def link(self, place: int, to: int) -> None:
         """An enrollee turns out to be the person of another one, or is numbered."""
-        self.step("link", self.world.link(enrollee_key, to))
+        work = self.world.link(self._enrollee(place), self._enrollee(to))
+        self.step("link", work)
 
-    @rule(enrollee_key=consumes(enrollees))
-    def split(self, enrollee_key: EnrolleeKey) -> None:
+    @rule(place=_places)
+    def split(self, place: int) -> None:
         """An enrollee turns out to be nobody known: their own person from then on."""
-        self.step("link moved to nobody known", self.world.link(enrollee_key, None))
+        self.step("link moved to nobody known", self.world.link(self._enrollee(place), None))
 
-    @rule(card_key=_cards, to=enrollees)
-    def give(self, card_key: CardKey, to: EnrolleeKey) -> None:
+    @rule(card_key=_cards, to=_places)
+    def give(self, card_key: CardKey, to: int) -> None:
         """A card is registered, or turns out to be another person's."""
-        self.step("card", self.world.give(card_key, to))
+        self.step("card", self.world.give(card_key, self._enrollee(to)))
 
     # Lookups
 
-    @rule(question=questions, on=store_draws.small_days, ago=_agos)
-    def ask(self, question: Asked, on: date, ago: int) -> None:
+    @rule(place=_places, on=store_draws.small_days, ago=_agos)
+    def ask(self, place: int, on: date, ago: int) -> None:
         """Ask by number, as of a day and a known time."""
-        work = self.world.ask(*question, on, self.world.known(ago))
+        work = self.world.ask(*self.said[place % len(self.said)], on, self.world.known(ago))
         self.step("lookup by key as of a day and a known time", work)
 
-    @rule(question=questions, on=store_draws.small_days)
-    def ask_now(self, question: Asked, on: date) -> None:
+    @rule(place=_places, on=store_draws.small_days)
+    def ask_now(self, place: int, on: date) -> None:
         """Ask by number, now."""
-        self.step("lookup by key as of now", self.world.ask_now(*question, on))
+        asked = self.said[place % len(self.said)]
+        self.step("lookup by key as of now", self.world.ask_now(*asked, on))
 
     @rule(card_key=_cards, on=store_draws.small_days, ago=_agos)
     def ask_by_card(self, card_key: CardKey, on: date, ago: int) -> None:
@@ -252,7 +245,9 @@ class Stores(RuleBasedStateMachine):
         """Questions about any card, day and known time are answered as by the model."""
         for _ in range(PAIRS_A_STEP if self.said else 0):
             on, known = self._any_pair()
-            self.run(self.world.ask(*self.dice.choice(self.said), on, known))
+            asked = self.dice.choice(self.said)
+            self.run(self.world.ask(*asked, on, known))
+            self.run(self.world.ask_now(*asked, on))
         on, known = self._any_pair()
         self.run(self.world.ask_by_card(self.dice.choice(CARD_KEYS), on, known))
 
@@ -265,11 +260,6 @@ class Stores(RuleBasedStateMachine):
     def histories_are_what_facts_give(self) -> None:
         """Each person's history is the model's, and what a rebuild from the facts would write."""
         self.run(self.world.check())
-
-
-def _about(question: Asked) -> Target:
-    """The only cover under a card's number and a birth date."""
-    return Target(*question)
 
 
 def machine(tally: Tally, *engines: Callable[[], Engine]) -> type[Stores]:

@@ -22,6 +22,7 @@ from gateway.domain.period import Instant
 from gateway.store.memory import MemoryAccesses, MemoryStore
 from gateway.store.port import (
     Batch,
+    Enrollee,
     Loaded,
     NewCard,
     Upload,
@@ -99,12 +100,11 @@ class World:
         self._opened: dict[str, Opened] = {}
         self._tally = tally
         self.model = MemoryStore(encode_coverage)
-        self._forgetful = MemoryStore(encode_coverage)
-        """What a writer loads after a disposal: not what only a version that went told of."""
         self.now = START
         self.is_instant_shared = False
         """Whether commits may share an instant, as no writer's do; then nothing is disposed of."""
         self.people: list[PersonKey] = []
+        self.enrollees: list[EnrolleeKey] = []
         self._made = 0
         self._files = 0
         self._orders = 0
@@ -143,32 +143,40 @@ class World:
         people: Collection[PersonKey] = (),
         enrollees: Collection[EnrolleeKey] = (),
     ) -> Loaded:
-        """What a writer would load; a store may give more than the model, and stores the same."""
-        expected = await self._forgetful.load(keys, people, enrollees)
-        last = expected
+        """
+        What a writer would load.
+
+        Of the people of enrollees under the keys by now, and of those asked for, stores must give
+        all there is. They may give others: the model gives enrollees that once had a card, and a
+        store does not, once such a one moved to another person or what told of it is disposed of.
+        """
+        wide = await self.model.load(keys, people, enrollees)
+        needed = set(people) | {
+            one.person_key
+            for one in wide.enrollees
+            if one.enrolment.enrollee_key in enrollees
+            or any(cover.insured_id.lookup_key in keys for cover in one.enrolment.covers)
+        }
+        last = wide
         for name, opened in self._opened.items():
             last = await opened.store.load(keys, people, enrollees)
-            known = [one for one in last.enrollees if one in expected.enrollees]
-            versions = {key: last.person_versions.get(key) for key in expected.person_versions}
-            told = list(expected.enrollees), expected.person_versions
-            self._tally.same("loads", told, (known, versions), name)
+            self._tally.same("loads", _of(needed, wide), _of(needed, last), name)
         return last
 
     async def _commit(self, before: Loaded, batch: Batch) -> None:
         batch.changes = changes_of(before, batch)
         await self.model.commit(batch)
-        await self._forgetful.commit(batch)
         for opened in self._opened.values():
             await opened.store.commit(batch)
         if not self.is_instant_shared:
             self.now = Instant(self.now + 1)
 
-    async def tell(self, change: Change) -> list[EnrolleeKey]:
-        """Commit a change as a writer would; give the enrollee it made, if it made one."""
-        return await self._apply([(1, change)], UPLOAD_KEY)
+    async def tell(self, change: Change) -> None:
+        """Commit a change as a writer would."""
+        await self._apply([(1, change)], UPLOAD_KEY)
 
-    async def upload(self, file: File) -> list[EnrolleeKey]:
-        """Receive a file and apply it in slices; give the enrollees it made."""
+    async def upload(self, file: File) -> None:
+        """Receive a file and apply it in slices."""
         self._files += 1
         key = UploadKey(key_of("upload", self._files))
         lines = list(enumerate(file.lines, start=2))
@@ -183,22 +191,20 @@ class World:
             lines_total=len(lines),
         )
         await self._commit(_NOTHING, Batch(self.now, upload=upload))
-        made: list[EnrolleeKey] = []
         for begin in range(0, len(lines), file.slice_lines):
             some = lines[begin : begin + file.slice_lines]
             is_last = begin + len(some) == len(lines)
             upload = replace(upload, lines_read=begin + len(some))
             if is_last:
                 upload = replace(upload, state=UploadState.APPLIED, applied_time=self.now)
-            made += await self._apply(some, key, upload)
+            await self._apply(some, key, upload)
             await self.same("uploads", lambda store: store.upload(key))
             await self.same("uploads", lambda store: store.unapplied_uploads())
             await self.same("uploads", lambda store: store.refused_lines(key, LINES_MAX))
-        return made
 
     async def _apply(
         self, lines: Sequence[tuple[int, Change]], key: UploadKey, upload: Upload | None = None
-    ) -> list[EnrolleeKey]:
+    ) -> None:
         """Commit changes in one batch; a file's goes with how far it is."""
         before = await self._loaded(sorted({one for _, line in lines for one in _keys_of(line)}))
         numbers = range(self._made, self._made + len(lines))
@@ -209,12 +215,11 @@ class World:
             done.batch.upload = upload
             done.batch.refused_lines = done.refused
         elif not done.batch.histories:
-            return []
+            return
         await self._commit(before, done.batch)
-        made = set(done.fresh)
-        self.people += [person_key for person_key, one in fresh if one in made]
+        self.enrollees += done.fresh
+        self.people += [person_key for person_key, one in fresh if one in done.fresh]
         self._made += len(lines)
-        return done.fresh
 
     async def link(self, enrollee_key: EnrolleeKey, to: EnrolleeKey | None) -> None:
         """Have an enrollee turn out to be whom another one is, or nobody known if that is None."""
@@ -243,7 +248,6 @@ class World:
             self._tally.same("disposals", until, await opened.store.disposed_before(), name)
         self.model.disposed = until
         self.model.forget_changes(until)
-        self._forgetful.dispose_of(until)
 
     # What is asked
 
@@ -326,6 +330,12 @@ def _keys_of(change: Change) -> set[LookupKey]:
     if isinstance(change, (ChangeItems, CorrectCover)) and "insured_id" in change.items:
         cards.add(change.items["insured_id"])
     return {card.lookup_key for card in cards}
+
+
+def _of(people: Collection[PersonKey], loaded: Loaded) -> tuple[list[Enrollee], dict[Any, int]]:
+    """What was loaded of some people."""
+    versions = {key: version for key, version in loaded.person_versions.items() if key in people}
+    return [one for one in loaded.enrollees if one.person_key in people], versions
 
 
 def _owner(loaded: Loaded, enrollee_key: EnrolleeKey) -> PersonKey:
