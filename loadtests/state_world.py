@@ -14,7 +14,7 @@ from msgspec import structs
 
 from gateway.domain.card import CardKey
 from gateway.domain.changes import Change, ChangeItems, CorrectCover
-from gateway.domain.compact import compact
+from gateway.domain.compact import CompactHistory, compact
 from gateway.domain.coverage import History
 from gateway.domain.eligibility import ByCard, ByNumber, Confirmation, Rules, confirm
 from gateway.domain.identifiers import EnrolleeKey, InsuredId, InsurerNumber, LookupKey, PersonKey
@@ -257,12 +257,13 @@ class World:
 
     async def ask(self, card: InsuredId, birth_date: date, on: date, known: Instant) -> None:
         """Ask by number about a day, as was known at an instant."""
-        key = card.lookup_key
-        found = await self.same(
-            "lookups by key as of a day and a known time",
-            lambda store: store.matching_known_at(key, birth_date, known, PEOPLE_MAX),
-        )
-        confirm(found, ByNumber.of(card, birth_date, on), RULES)
+        query = ByNumber.of(card, birth_date, on)
+
+        async def answered(store: Any) -> tuple[list[CompactHistory], Confirmation]:
+            found = await store.matching_known_at(query.lookup_key, birth_date, known, PEOPLE_MAX)
+            return list(found), confirm(found, query, RULES)
+
+        await self.same("lookups by key as of a day and a known time", answered)
 
     async def ask_now(self, card: InsuredId, birth_date: date, on: date) -> None:
         """Ask by number now: the hot read answers as the model, and as the read of the past."""
@@ -289,12 +290,13 @@ class World:
             return
         owner = holder.person_key
         await self.same("lookups by card as of now", lambda store: store.cards_of(owner, CARDS_MAX))
-        past = await self.same(
-            "lookups by card as of a day and a known time",
-            lambda store: store.person_known_at(owner, known),
-        )
-        for history in (past, holder.history):
-            confirm([history] if history else [], ByCard(owner, on), RULES)
+        query = ByCard(owner, on)
+
+        async def answered(store: Any) -> tuple[CompactHistory, Confirmation]:
+            found = await store.person_known_at(owner, known)
+            return found, confirm([found], query, RULES)
+
+        await self.same("lookups by card as of a day and a known time", answered)
 
     async def watch(self, insurer: InsurerNumber, sequence: int) -> None:
         """Read an insurer's stream from some event on."""
