@@ -9,13 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import count
 
-import asyncpg
-
-from gateway.store.migrate_postgres import migrate_postgres
-from gateway.store.records import encode_coverage
 from loadtests.postgres_place import Server, running
+from loadtests.state_engines import TEMPLATE, prepare
+from loadtests.state_engines import dropped as forget
 
-TEMPLATE = "migrated"
 _numbers = count(1)
 _ended = contextlib.ExitStack()
 
@@ -25,13 +22,9 @@ def server() -> Server:
     """The server, started when it is first asked for; `stop` ends it."""
     started = _ended.enter_context(running(is_synced=False))
 
-    async def prepare() -> None:
-        await _told(started, f"CREATE DATABASE {TEMPLATE}")
-        await migrate_postgres(started.url(TEMPLATE), encode_coverage)
-
     # In a thread of its own, because the caller's event loop may be running.
     with ThreadPoolExecutor(max_workers=1) as thread:
-        thread.submit(lambda: asyncio.run(prepare())).result()
+        thread.submit(lambda: asyncio.run(prepare(started))).result()
     return started
 
 
@@ -43,14 +36,12 @@ def stop() -> None:
 
 async def fresh() -> str:
     """Make an empty database of this version's form; give its address."""
-    name = f"of_a_test_{next(_numbers)}"
-    await _told(server(), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    return server().url(name)
+    return await server().made(f"of_a_test_{next(_numbers)}", TEMPLATE)
 
 
 async def dropped(url: str) -> None:
     """Forget a database."""
-    await _told(server(), f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+    await forget(server(), url.rpartition("/")[2])
 
 
 @contextlib.asynccontextmanager
@@ -59,11 +50,3 @@ async def database() -> AsyncIterator[str]:
     url = await fresh()
     yield url
     await dropped(url)
-
-
-async def _told(server: Server, statement: str) -> None:
-    connection = await asyncpg.connect(server.url())
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
