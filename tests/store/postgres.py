@@ -17,19 +17,14 @@ from functools import lru_cache
 from itertools import count
 
 import asyncpg
-from sqlalchemy.dialects import postgresql
 
 from gateway.store.migrate_postgres import migrate_postgres
 from gateway.store.records import encode_coverage
-from gateway.store.schema import metadata_of
+from loadtests import citus_place
 from loadtests.postgres_place import Server, running
 
 CLUSTER = os.environ.get("ONSHI_TEST_CLUSTER")
 TEMPLATE = "migrated"
-NEW_META = """
-UPDATE meta SET last_recorded_time = 0, writer_life = '', disposed_before = 0,
-    lines_disposed_before = 0, announced_time = 0
-"""
 _numbers = count(1)
 _ended = contextlib.ExitStack()
 
@@ -58,7 +53,8 @@ def stop() -> None:
 async def fresh() -> str:
     """Make an empty database of this version's form; give its address."""
     if CLUSTER is not None:
-        await _emptied(CLUSTER)
+        await migrate_postgres(CLUSTER, encode_coverage)
+        await citus_place.emptied(CLUSTER)
         return CLUSTER
     name = f"of_a_test_{next(_numbers)}"
     await _told(server().url(), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
@@ -77,15 +73,6 @@ async def database() -> AsyncIterator[str]:
     url = await fresh()
     yield url
     await dropped(url)
-
-
-async def _emptied(url: str) -> None:
-    """Leave no row in a cluster's tables, and `meta` as the migration made it."""
-    await migrate_postgres(url, encode_coverage)
-    quoted = postgresql.dialect().identifier_preparer.format_table
-    tables = [one for one in metadata_of("postgresql").sorted_tables if one.name != "meta"]
-    emptying = [f"DELETE FROM {quoted(table)}" for table in tables]  # noqa: S608  our own tables
-    await _told(url, *emptying, NEW_META)
 
 
 async def _told(url: str, *statements: str) -> None:
