@@ -71,7 +71,7 @@ def is_as_said(way: Way, plan: str | None) -> bool:
         plan: As EXPLAIN prints it; None if there is none.
     """
     if plan is None:
-        return way in {Way.STEPS, Way.EVERYWHERE}
+        return way is Way.STEPS
     tasks = [int(count) for count in _TASKS.findall(plan)]
     match way:
         case Way.ROUTED:
