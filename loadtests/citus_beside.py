@@ -140,10 +140,10 @@ async def beside(url: str, seconds: float, *, is_announced: bool = True) -> Besi
 
 async def _write(store: PostgresStore, members: list[_Member], now: Instant, until: float) -> int:
     for version in count(2):
-        if time.monotonic() > until:
-            return version - 2
         now = Instant(now + 1)
         await store.commit(_batch(members, version, now))
+        if time.monotonic() > until:
+            return version - 1
         await asyncio.sleep(0.01)
     raise AssertionError
 
@@ -155,7 +155,7 @@ async def _read(
     until: float,
     seen: list[_Look],
 ) -> None:
-    while time.monotonic() < until:
+    while True:
         member, is_by_card = drawn.choice(members), drawn.random() < 0.25
         if is_by_card:
             held = await reader.by_card_last(member.card_key)
@@ -165,6 +165,8 @@ async def _read(
             found = await reader.matching_last(member.insured_id.lookup_key, BORN, PEOPLE_MAX)
             people, at = list(found.people), found.at
         seen.append(_Look(member, is_by_card, at, [_unversioned(one) for one in people]))
+        if time.monotonic() > until:
+            return
 
 
 async def _again(reader: PostgresReader, look: _Look) -> list[CompactHistory]:

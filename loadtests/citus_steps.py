@@ -21,6 +21,7 @@ CONFORMANCE: Final = (
     "tests/store/test_stateful.py::TestPostgresStores",
 )
 SEED: Final = 1
+TEST_S_MAX: Final = "1800"
 PLANTED_S: Final = 3.0
 BACK_S_MAX: Final = 120.0
 POLL_S: Final = 0.5
@@ -90,7 +91,8 @@ async def taken(run: Run) -> int:
 async def _conform(run: Run) -> None:
     print("the tests of the contract", flush=True)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CONFORMANCE,
+        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", TEST_S_MAX,
+        *CONFORMANCE,
         env={**os.environ, "ONSHI_TEST_CLUSTER": run.cluster},
     )  # fmt: skip
     if await process.wait() != 0:
