@@ -43,6 +43,11 @@ A plan made while a table was small would read all of it, and would be kept when
 """
 
 QUERIES_A_CONNECTION_MAX: Final = 2**31 - 1
+_OPENED_WHEN_NEEDED: Final[dict[str, Any]] = {
+    "min_size": 0,
+    "statement_cache_size": STATEMENTS_CACHED,
+    "max_queries": QUERIES_A_CONNECTION_MAX,
+}
 IDLE_S_MAX: Final = 300.0
 """A connection nobody used for so long is closed, but for a writer's."""
 
@@ -157,12 +162,10 @@ class Pool:
         with reaching():
             made = await asyncpg.create_pool(
                 url,
-                min_size=0,
+                **_OPENED_WHEN_NEEDED,
                 max_size=places.connections_max,
                 timeout=places.statement_s_max,
                 command_timeout=places.statement_s_max,
-                statement_cache_size=STATEMENTS_CACHED,
-                max_queries=QUERIES_A_CONNECTION_MAX,
                 max_inactive_connection_lifetime=0 if elect else IDLE_S_MAX,
                 init=beginning.begin,
                 reset=_rolled_back,
