@@ -3,8 +3,8 @@ A writer that commits all the time on a cluster, and readers beside it: each ans
 
 Four people share one number and birth date and lie at different places. Every commit gives all of
 them one new name, so an answer of two names was of no instant. Each answer is asked for again later
-as of the instant it came with, and must be the same. First this is done with a writer that neither
-announces nor publishes, and that must be noticed.
+as of the instant it came with, and must be the same. First this is done with a writer that
+publishes a commit before it makes it, and that must be noticed.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from gateway.domain.coverage import Coverage, CoverState, Enrolment, Sex
 from gateway.domain.identifiers import EnrolleeKey, InsuredId, InsurerNumber, PersonKey
 from gateway.domain.period import Instant, Period
 from gateway.domain.projection import history_of
-from gateway.store import postgres_cluster
+from gateway.store import sql_cluster
 from gateway.store.port import Batch, LookupRow, NewCard, NewLink, NewVersion, UploadKey
 from gateway.store.postgres import PostgresReader, PostgresStore
+from gateway.store.postgres_cluster import ClusterReader, ClusterStore
 from gateway.store.records import encode_coverage
 from loadtests.citus_people import PEOPLE_MAX
 
@@ -35,8 +36,6 @@ BORN: Final = date(1984, 2, 29)
 FAMILIES: Final = 8
 FAMILY: Final = 4
 READERS: Final = 6
-TURNS_MAX: Final = 20
-"""How often the run is made anew until a defect has shown."""
 UPLOAD: Final = UploadKey(b"beside----------")
 _lives: Final = count(1)
 
@@ -119,13 +118,21 @@ def _batch(members: list[_Member], version: int, now: Instant) -> Batch:
     return batch
 
 
-async def beside(url: str, seconds: float, *, is_announced: bool = True) -> Beside:
-    """Write and read for so long, then ask everything again."""
+class HastyStore(ClusterStore):
+    """Says that a commit is whole before it is made."""
+
+    async def _say(self, statement: str, *values: Instant) -> None:
+        await super()._say(statement, *values)
+        if statement == sql_cluster.ANNOUNCE:
+            await super()._say(sql_cluster.PUBLISH)
+
+
+async def beside(url: str, seconds: float, kind: type[ClusterStore] = ClusterStore) -> Beside:
+    """Write with a kind of store and read for so long, then ask everything again."""
     life = next(_lives)
     members = _members(life)
-    kind = postgres_cluster.ClusterStore if is_announced else PostgresStore
     store = await kind.elected(url, encode_coverage, f"beside {life}")
-    reader = await postgres_cluster.ClusterReader.opened(url, encode_coverage)
+    reader = await ClusterReader.opened(url, encode_coverage)
     try:
         now = Instant(await store.last_recorded_time() + 1)
         await store.commit(_batch(members, 1, now))
@@ -195,12 +202,3 @@ def _unversioned(history: CompactHistory | None) -> CompactHistory:
 def _recorded(history: CompactHistory) -> tuple[int, ...]:
     """When what is told of a person was recorded."""
     return tuple(one.recorded_time for one in history.covers)
-
-
-async def planted(url: str, seconds: float) -> Beside:
-    """What is seen beside a writer that does not announce, until something is; bounded."""
-    for _ in range(TURNS_MAX):
-        found = await beside(url, seconds, is_announced=False)
-        if found.unlike:
-            break
-    return found

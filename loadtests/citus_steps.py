@@ -22,7 +22,7 @@ CONFORMANCE: Final = (
 )
 SEED: Final = 1
 TEST_S_MAX: Final = "1800"
-PLANTED_S: Final = 3.0
+PLANTED_S: Final = 5.0
 BACK_S_MAX: Final = 120.0
 POLL_S: Final = 0.5
 
@@ -116,12 +116,12 @@ async def _load(run: Run, file: Path) -> _Asking:
 
 async def _beside(run: Run) -> None:
     print("a writer beside readers", flush=True)
-    planted = await citus_beside.planted(run.cluster, PLANTED_S)
-    print(f"  unannounced, as planted: {planted}")
+    planted = await citus_beside.beside(run.cluster, PLANTED_S, citus_beside.HastyStore)
+    print(f"  published too early, as planted: {planted}")
     if not planted.unlike:
-        raise WrongError("planted and not noticed: commits that nobody announces")
+        raise WrongError("planted and not noticed: commits that are published before they are made")
     found = await citus_beside.beside(run.cluster, run.seconds)
-    print(f"  announced: {found}")
+    print(f"  published once they are whole: {found}")
     if found.torn or found.unlike or not found.commits or not found.answers:
         raise WrongError("an answer beside a writer is not that of its instant")
 
