@@ -15,13 +15,15 @@ from typing import ClassVar, Final
 
 import asyncpg
 
+from gateway.store import postgres_cluster
 from gateway.store.by_steps import StepStore
 from gateway.store.by_steps_beside import StepChanges
 from gateway.store.migrate import migrate
 from gateway.store.migrate_postgres import migrate_postgres
-from gateway.store.postgres import PostgresChanges, PostgresStore
+from gateway.store.postgres import PostgresChanges
 from gateway.store.records import encode_coverage
 from gateway.store.sqlite import SqliteChanges, SqliteStore
+from loadtests import citus_place
 from loadtests.postgres_place import Server
 
 TEMPLATE: Final = "migrated"
@@ -120,9 +122,29 @@ class OnPostgres(Engine):
 
     async def opened(self) -> Opened:
         """See `Engine`."""
-        store = await PostgresStore.elected(self._url, encode_coverage, "machine")
+        store = await postgres_cluster.elected(self._url, encode_coverage, "machine")
         return Opened(store, await PostgresChanges.opened(self._url))
 
     async def forget(self) -> None:
         """See `Engine`."""
         await dropped(self._server, self._database)
+
+
+class OnCluster(OnPostgres):
+    """
+    In the database of a coordinator, emptied for each run.
+
+    Args:
+        url: Whatever is in it is gone, and only one store at a time may be there.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def make(self) -> None:
+        """See `Engine`."""
+        await migrate_postgres(self._url, encode_coverage)
+        await citus_place.emptied(self._url)
+
+    async def forget(self) -> None:
+        """See `Engine`; the next run empties it."""

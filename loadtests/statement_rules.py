@@ -24,7 +24,6 @@ STEPS: Final = {
     "BY_CARD_LAST": "the hot read by card: the card's place, then its holder's",
     "MATCHING_SHOWN": "MATCHING_LAST, asked of a replica",
     "BY_CARD_SHOWN": "BY_CARD_LAST, asked of a replica",
-    "CHANGES_AFTER": "a page of the feed: the insurer's stream, then versions, then their uploads",
 }
 """Joins of tables that lie at different places, and why they may: each is routed step by step."""
 

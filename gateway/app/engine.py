@@ -230,15 +230,15 @@ class ServerEngine(Engine):
 
     async def reader(self) -> StepReader:
         """See `Engine`."""
-        from gateway.store.postgres import PostgresReader
+        from gateway.store import postgres_cluster
 
-        return await PostgresReader.opened(self._url, sheet)
+        return await postgres_cluster.reader(self._url, sheet)
 
     async def store(self, on_waiting: Callable[[], None]) -> StepStore:
         """See `Engine`."""
-        from gateway.store.postgres import PostgresStore
+        from gateway.store import postgres_cluster
 
-        return await PostgresStore.elected(self._url, sheet, new_key().hex(), on_waiting)
+        return await postgres_cluster.elected(self._url, sheet, new_key().hex(), on_waiting)
 
     async def filings(self) -> StepFilings:
         """See `Engine`."""

@@ -48,7 +48,7 @@ from gateway.store.port_insurers import CollectionPlace, OverlapRow
 from gateway.store.port_numbers import LinkSpan
 from gateway.store.records import decode_compact
 from gateway.store.steps import Fetch, FetchEach, Result, Row, Steps
-from gateway.store.steps_batch import Passed, written
+from gateway.store.steps_batch import Passed, committed
 
 ENROLLEES_A_PERSON_MAX: Final = 4
 """Enrollees of one person under one key and birth date, on average over the people found."""
@@ -61,14 +61,25 @@ def last_known(rows: Sequence[Row], people_max: int) -> LastKnown:
     Raises:
         TooMuch: `TOO_MANY_MATCHES` for more than `people_max`, or rows that were cut off.
     """
-    at = rows[0][0]
     found = [decode_compact(body) for _, body in rows if body is not None]
-    if len(found) > 1:
-        people = {history.person_key: history for history in found}
-        found = [people[person_key] for person_key in sorted(people)]
-        if len(found) > people_max or len(rows) > people_max * ENROLLEES_A_PERSON_MAX:
-            raise TooMuch("TOO_MANY_MATCHES")
-    return LastKnown(found, at)
+    return LastKnown(people_known(found, people_max, len(rows)), rows[0][0])
+
+
+def people_known(
+    found: Sequence[CompactHistory], people_max: int, rows_read: int
+) -> Sequence[CompactHistory]:
+    """
+    Give each person once and in order of their keys, found through so many rows of lookups.
+
+    Raises:
+        TooMuch: `TOO_MANY_MATCHES` for more than `people_max`, or rows that were cut off.
+    """
+    if rows_read <= 1:
+        return found
+    people = {history.person_key: history for history in found}
+    if len(people) > people_max or rows_read > people_max * ENROLLEES_A_PERSON_MAX:
+        raise TooMuch("TOO_MANY_MATCHES")
+    return [people[person_key] for person_key in sorted(people)]
 
 
 def holder_known(row: Row) -> HolderKnown:
@@ -304,11 +315,15 @@ class StepStore(StepReader, StepNumbers, StepLists, StepDisposals):
 
     async def commit(self, batch: Batch) -> None:
         """See `Writing`; raises `ImpossibleBatch` where a version does not follow the last."""
-        passed = await self._write(written(batch, self._render, self.lag_rules))
+        passed = await self._commit(batch)
         if self.on_passed is not None:
             self.on_passed(passed)
         if self.on_changed is not None and batch.changes:
             self.on_changed(batch)
+
+    async def _commit(self, batch: Batch) -> Sequence[Passed]:
+        """Write a batch and make it public; give the stages that cases passed by it."""
+        return await self._write(committed(batch, self._render, self.lag_rules))
 
     async def forget_changes(self, before: Instant, events_max: int) -> int:
         """Forget changes recorded before an instant, at most so many; give how many."""

@@ -59,9 +59,8 @@ class StepChanges(Reads):
         """Close what is open."""
 
     async def newest(self) -> Instant:
-        """When the newest change was recorded; 0 if there is none."""
-        ((newest,),) = await self._rows(sql_feed.NEWEST_CHANGE)
-        return Instant(newest)
+        """When the newest change of a whole commit was recorded, or earlier; 0 if there is none."""
+        return await self._read(steps_reads.newest_change())
 
     async def concerned(self, after: Instant, until: Instant, changes_max: int) -> Concerned:
         """Tell whom changes concern that were recorded after an instant; about so many changes."""
@@ -73,5 +72,4 @@ class StepChanges(Reads):
 
     async def after(self, code: str, sequence: int, events_max: int) -> Sequence[ChangeEvent]:
         """See `Stream`."""
-        rows = await self._rows(sql_feed.CHANGES_AFTER, code, sequence, events_max)
-        return [sql_feed.change_of(row) for row in rows]
+        return await self._read(steps_reads.changes_after(code, sequence, events_max))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 import sqlalchemy as sa
 from alembic import command
 from sqlalchemy.exc import DBAPIError, ProgrammingError
@@ -16,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from gateway.domain.compact import Render
 from gateway.domain.errors import Unavailable
-from gateway.store import facts, sql
+from gateway.store import facts, sql, sql_cluster
+from gateway.store.distribution import SHARD_COUNT, distribution_statements
 from gateway.store.migrate import SCRIPTS, configured
 from gateway.store.postgres_pool import Places, Pool
 from gateway.store.records import PROJECTION_FORMAT, require_not_newer
@@ -28,23 +30,35 @@ LOCK: Final = 0x6F6E_7368_69
 REBUILD_PLACES: Final = Places(connections_max=1, statement_s_max=3600.0)
 
 
-async def migrate_postgres(url: str, render: Render, scripts: Path = SCRIPTS) -> None:
+async def migrate_postgres(
+    url: str, render: Render, scripts: Path = SCRIPTS, shard_count: int = SHARD_COUNT
+) -> None:
     """
     Migrate a database that exists, all steps or none, and rebuild projections in an older form.
 
-    Several may do so at once: one does it, the others wait. Migrating a database that is up to
-    date changes nothing.
+    Where the extension `citus` is in it and there are workers, its tables are spread over them,
+    each in `shard_count` shards. Several may do so at once: one does it, the others wait. Migrating
+    a database that is up to date changes nothing.
 
     Raises:
         StoreTooNew: A newer version of the gateway wrote it; nothing was changed.
+        OtherwiseDistributedError: As `distribution_statements`; nothing was changed.
         Unavailable: `STORE_UNAVAILABLE`.
     """
-    engine = create_async_engine(_driven(url), poolclass=sa.NullPool)
+    # The driver reads the address: it knows of several hosts, and of parameters like `sslmode`.
+    engine = create_async_engine(
+        "postgresql+asyncpg://", poolclass=sa.NullPool, async_creator=lambda: asyncpg.connect(url)
+    )
     try:
         async with engine.begin() as connection:
             await connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             require_not_newer(*await _format(connection))
+            is_cluster = await _is_cluster(connection)
+            if is_cluster:
+                await connection.execute(sa.text(sql_cluster.ONE_SHARD_AT_A_TIME))
             await connection.run_sync(lambda one: command.upgrade(configured(one, scripts), "head"))
+            if is_cluster:
+                await _distribute(connection, shard_count)
             _, projection = await _format(connection)
     except (OSError, DBAPIError) as error:
         raise Unavailable("STORE_UNAVAILABLE") from error
@@ -54,9 +68,19 @@ async def migrate_postgres(url: str, render: Render, scripts: Path = SCRIPTS) ->
         await _rebuild(url, render)
 
 
-def _driven(url: str) -> str:
-    """Name the driver in a database's address."""
-    return "postgresql+asyncpg://" + url.partition("://")[2]
+async def _is_cluster(connection: AsyncConnection) -> bool:
+    """Whether there is the extension, and a worker to spread tables over."""
+    if not (await connection.execute(sa.text(sql_cluster.HAS_EXTENSION))).all():
+        return False
+    return bool((await connection.execute(sa.text(sql_cluster.WORKERS))).all())
+
+
+async def _distribute(connection: AsyncConnection, shard_count: int) -> None:
+    """Spread what is not spread yet."""
+    rows = await connection.execute(sa.text(sql_cluster.DISTRIBUTED))
+    done = {str(table): str(column) for table, column in rows}
+    for statement in distribution_statements(shard_count, done):
+        await connection.execute(sa.text(statement))
 
 
 async def _format(connection: AsyncConnection) -> tuple[str, int]:

@@ -22,6 +22,7 @@ from gateway.store.by_steps import StepReader
 from gateway.store.migrate import migrate
 from gateway.store.migrate_postgres import migrate_postgres
 from gateway.store.postgres import READ_PLACES, PostgresReader
+from gateway.store.postgres_cluster import ClusterReader, is_cluster
 from gateway.store.postgres_pool import Places, Pool, reaching, spelled
 from gateway.store.postgres_writer import LOCK
 from gateway.store.records import UNFINISHED, require_format
@@ -376,7 +377,8 @@ class PostgresSide(Side):
         """See `Side`."""
         places = Places(READ_PLACES.connections_max, READ_PLACES.statement_s_max)
         pool = await Pool.opened(self._url, places, "onshi-move-reads", is_current=False)
-        return PostgresReader(pool, self._render)
+        kind = ClusterReader if await is_cluster(self._url) else PostgresReader
+        return kind(pool, self._render)
 
     async def close(self) -> None:
         """See `Side`."""

@@ -140,9 +140,11 @@ class PostgresStore(PostgresReader, StepStore):
     async def _read_as_writer(self, steps: Steps[Result]) -> Result:
         return await self._writes.read(steps)
 
-    async def _write(self, steps: Steps[Result]) -> Result:
+    async def _write(
+        self, steps: Steps[Result], on_warning: Callable[[str], None] | None = None
+    ) -> Result:
         try:
-            return await self._writes.write(steps)
+            return await self._writes.write(steps, on_warning)
         except asyncpg.UniqueViolationError:
             raise ImpossibleBatch("a version of a cover is there already") from None
 

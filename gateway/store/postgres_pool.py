@@ -18,7 +18,7 @@ import asyncpg
 from msgspec import Struct
 
 from gateway.domain.errors import Unavailable
-from gateway.store import sql
+from gateway.store import sql, sql_cluster
 from gateway.store.records import StoreTooOld, require_format
 from gateway.store.steps import Fetch, FetchEach, Result, Row, Steps, Write
 
@@ -43,6 +43,11 @@ A plan made while a table was small would read all of it, and would be kept when
 """
 
 QUERIES_A_CONNECTION_MAX: Final = 2**31 - 1
+_OPENED_WHEN_NEEDED: Final[dict[str, Any]] = {
+    "min_size": 0,
+    "statement_cache_size": STATEMENTS_CACHED,
+    "max_queries": QUERIES_A_CONNECTION_MAX,
+}
 IDLE_S_MAX: Final = 300.0
 """A connection nobody used for so long is closed, but for a writer's."""
 
@@ -67,6 +72,7 @@ _INSERT: Final = re.compile(
     r'\s*INSERT INTO (?P<table>"?\w+"?) \((?P<columns>[\w,\s]+)\)\s*VALUES \([?,\s]+\)(?P<rest>.*)',
     re.DOTALL,
 )
+_KEY_OF_A_SHARD: Final = re.compile(r"\b\w+_pkey_\d+\b")
 _CONFLICT: Final = re.compile(r"ON CONFLICT \(([\w,\s]+)\)\s*DO UPDATE")
 
 
@@ -76,6 +82,21 @@ class Places(Struct, frozen=True):
     connections_max: int
     statement_s_max: float
     """How long one statement, or getting a connection, may take."""
+
+
+class Beginning:
+    """Makes fresh connections ready to be used."""
+
+    def __init__(self, elect: Elect | None) -> None:
+        self._elect = elect
+        self.is_coordinated = False
+        """Whether a coordinator was found at their other end."""
+
+    async def begin(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        """Find out who is there, and raise if the connection may not be used."""
+        self.is_coordinated = bool(await connection.fetch(sql_cluster.BE_COORDINATED))
+        if self._elect is not None:
+            await self._elect(connection)
 
 
 class Inserted(Struct, frozen=True):
@@ -101,8 +122,11 @@ class Pool:
             time. If that happened at a commit, it may have been kept all the same.
     """
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], places: Places) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool[asyncpg.Record], places: Places, beginning: Beginning
+    ) -> None:
         self._pool = pool
+        self._beginning = beginning
         self._wait_s = places.statement_s_max
         self._inserts: dict[str, Inserted] = {}
 
@@ -134,22 +158,21 @@ class Pool:
             StoreTooNew: A newer version of the gateway wrote it.
             Unavailable: `STORE_UNAVAILABLE`.
         """
+        beginning = Beginning(elect)
         with reaching():
             made = await asyncpg.create_pool(
                 url,
-                min_size=0,
+                **_OPENED_WHEN_NEEDED,
                 max_size=places.connections_max,
                 timeout=places.statement_s_max,
                 command_timeout=places.statement_s_max,
-                statement_cache_size=STATEMENTS_CACHED,
-                max_queries=QUERIES_A_CONNECTION_MAX,
                 max_inactive_connection_lifetime=0 if elect else IDLE_S_MAX,
-                init=elect,
+                init=beginning.begin,
                 reset=_rolled_back,
                 server_settings=_session(application, schema),
             )
         assert made is not None
-        pool = cls(made, places)
+        pool = cls(made, places, beginning)
         try:
             if is_current:
                 await pool._require_current()
@@ -173,18 +196,38 @@ class Pool:
         async with self._transaction("repeatable_read", is_read_only=True) as connection:
             return await self._taken(connection, steps)
 
-    async def write(self, steps: Steps[Result]) -> Result:
-        """Take steps in one transaction; nothing of it is kept if one fails."""
-        async with self._transaction("read_committed", is_read_only=False) as connection:
+    async def take(self, steps: Steps[Result]) -> Result:
+        """Take steps that only read, each at a moment of its own and none before the last one."""
+        with reaching():
+            async with self._pool.acquire(timeout=self._wait_s) as connection:
+                return await self._taken(connection, steps)
+
+    async def write(
+        self, steps: Steps[Result], on_warning: Callable[[str], None] | None = None
+    ) -> Result:
+        """
+        Take steps in one transaction; nothing of it is kept if one fails.
+
+        Args:
+            on_warning: Told of what the server warns of meanwhile, up to and at the commit.
+        """
+        async with self._transaction(
+            "read_committed", is_read_only=False, on_warning=on_warning
+        ) as connection:
             return await self._taken(connection, steps)
 
     @asynccontextmanager
     async def _transaction(
-        self, isolation: Literal["repeatable_read", "read_committed"], *, is_read_only: bool
+        self,
+        isolation: Literal["repeatable_read", "read_committed"],
+        *,
+        is_read_only: bool,
+        on_warning: Callable[[str], None] | None = None,
     ) -> AsyncIterator[Connection]:
         with reaching():
             async with (
                 self._pool.acquire(timeout=self._wait_s) as connection,
+                _heard(connection, on_warning),
                 connection.transaction(isolation=isolation, readonly=is_read_only),
             ):
                 yield connection
@@ -211,7 +254,9 @@ class Pool:
     async def _written(self, connection: Connection, statement: str, rows: Sequence[Row]) -> None:
         if not rows:
             return
-        if len(rows) == 1 or _INSERT.fullmatch(statement) is None:
+        # A coordinator plans many rows that may be there already anew for each shard: a second.
+        is_single = self._beginning.is_coordinated and "ON CONFLICT" in statement
+        if len(rows) == 1 or is_single or _INSERT.fullmatch(statement) is None:
             await connection.executemany(spelled(statement), rows)
             return
         if statement not in self._inserts:
@@ -219,7 +264,13 @@ class Pool:
             kinds = [kind.name for kind in prepared.get_parameters()]
             self._inserts[statement] = inserted(statement, kinds)
         insert = self._inserts[statement]
-        await connection.execute(insert.statement, *insert.columns(rows))
+        try:
+            await connection.execute(insert.statement, *insert.columns(rows))
+        except asyncpg.InternalServerError as error:
+            # A coordinator copies rows to shards, and tells what went wrong there without its kind.
+            if _KEY_OF_A_SHARD.search(str(error)):
+                raise asyncpg.UniqueViolationError(str(error)) from error
+            raise
 
     async def _require_current(self) -> None:
         try:
@@ -233,6 +284,26 @@ def _session(application: str, schema: str | None) -> dict[str, str]:
     """What is said of a connection when it is opened."""
     path = {} if schema is None else {"search_path": f'{schema}, "$user", public'}
     return {"application_name": application, **_SESSION, **path}
+
+
+@asynccontextmanager
+async def _heard(
+    connection: Connection, on_warning: Callable[[str], None] | None
+) -> AsyncIterator[None]:
+    """Listen to a server's warnings while the block runs."""
+    if on_warning is None:
+        yield
+        return
+
+    def hear(_connection: object, message: asyncpg.PostgresLogMessage) -> None:
+        if message.severity_en == "WARNING":
+            on_warning(message.message)
+
+    connection.add_log_listener(hear)
+    try:
+        yield
+    finally:
+        connection.remove_log_listener(hear)
 
 
 async def _rolled_back(connection: asyncpg.Connection[asyncpg.Record]) -> None:

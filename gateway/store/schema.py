@@ -306,6 +306,7 @@ META: Final = Table(
     Column("writer_life", TEXT, nullable=False, server_default=""),
     Column("disposed_before", BigInteger, nullable=False, server_default=text("0")),
     Column("lines_disposed_before", BigInteger, nullable=False, server_default=text("0")),
+    Column("announced_time", BigInteger, nullable=False, server_default=text("0")),
 )
 
 NUMBERS: Final = Table(

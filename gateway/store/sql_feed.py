@@ -7,6 +7,7 @@ The news live in a file of their own, `feed.db`, with the trail attached read-on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.domain.feed import OF_LINKS, ChangeEvent, ChangeKind, EnrolleeChange, NewsEvent
@@ -35,13 +36,13 @@ SELECT
 """
 
 CHANGES_AFTER: Final = """
-SELECT changes.sequence, changes.recorded_time, changes.kinds, changes.person_key,
-    cover_versions.body, coalesce(uploads.request_id, ''), cover_versions.line_number
-FROM changes
-JOIN cover_versions USING (enrollee_key, cover_no, version_no)
-LEFT JOIN uploads USING (upload_key)
-WHERE changes.insurer_number = ? AND changes.sequence > ?
-ORDER BY changes.sequence LIMIT ?
+SELECT sequence, recorded_time, kinds, person_key, enrollee_key, cover_no, version_no FROM changes
+WHERE insurer_number = ? AND sequence > ? AND recorded_time <= ? ORDER BY sequence LIMIT ?
+"""
+
+VERSION_CHANGED: Final = """
+SELECT enrollee_key, cover_no, version_no, body, upload_key, line_number FROM cover_versions
+WHERE enrollee_key = ? AND cover_no = ? AND version_no = ?
 """
 
 FORGET_CHANGES: Final = """
@@ -162,9 +163,10 @@ def change_row(change: EnrolleeChange, sequence: int, recorded: Instant) -> Row:
     )
 
 
-def change_of(row: Row) -> ChangeEvent:
-    """The event of a row of `CHANGES_AFTER`."""
-    sequence, recorded, number, person_key, body, request_id, line_number = row
+def change_of(change: Row, version: Row, request_ids: Mapping[bytes, str]) -> ChangeEvent:
+    """The event of a row of `CHANGES_AFTER` and the end of its row of `VERSION_CHANGED`."""
+    sequence, recorded, number, person_key, *_ = change
+    body, upload_key, line_number = version
     kinds = ChangeKind(number)
     has_version = bool(kinds & ~OF_LINKS)
     return ChangeEvent(
@@ -173,7 +175,7 @@ def change_of(row: Row) -> ChangeEvent:
         kinds,
         person_key,
         decode_coverage(body).insured_id,
-        request_id if has_version else "",
+        request_ids.get(upload_key, "") if has_version else "",
         line_number if has_version else 0,
     )
 

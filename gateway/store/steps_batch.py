@@ -26,6 +26,8 @@ def written(batch: Batch, render: Render, rules: LagRules) -> Steps[list[Passed]
     """
     Write a batch, in order of keys, so that neighbours fall on one page.
 
+    The last recorded time is left to whoever makes the batch public; see `committed`.
+
     Returns:
         The stages that cases passed by it.
 
@@ -42,8 +44,14 @@ def written(batch: Batch, render: Render, rules: LagRules) -> Steps[list[Passed]
         yield from _upload(batch, batch.upload)
     yield from _lists(batch)
     yield from _changes(batch)
-    yield Write(sql.SET_LAST_RECORDED, [(batch.recorded_time, batch.recorded_time)])
     return (yield from _cases(batch, rules))
+
+
+def committed(batch: Batch, render: Render, rules: LagRules) -> Steps[list[Passed]]:
+    """Write a batch and that it is the last one recorded, as `written`."""
+    passed = yield from written(batch, render, rules)
+    yield Write(sql.SET_LAST_RECORDED, [(batch.recorded_time, batch.recorded_time)])
+    return passed
 
 
 def _versions(batch: Batch) -> Steps[None]:

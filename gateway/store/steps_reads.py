@@ -9,11 +9,11 @@ from typing import Any, Final, NamedTuple
 
 from gateway.domain.coverage import Coverage, Enrolment, History
 from gateway.domain.errors import TooMuch
-from gateway.domain.feed import OF_LINKS
+from gateway.domain.feed import OF_LINKS, ChangeEvent
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, LookupKey, PersonKey
 from gateway.domain.period import Instant
 from gateway.domain.projection import history_of
-from gateway.store import sql, sql_feed
+from gateway.store import sql, sql_feed, sql_why
 from gateway.store.port import Enrollee, Loaded
 from gateway.store.records import decode_coverage, decode_history
 from gateway.store.steps import Fetch, FetchEach, Row, Steps, singly
@@ -153,6 +153,33 @@ def concerned(after: Instant, until: Instant, changes_max: int) -> Steps[Concern
     )
     named = {(person_key, recorded) for person_key, _, _, recorded in changes}
     return Concerned(last, named | {(person_key, recorded) for person_key, recorded in were})
+
+
+def newest_change() -> Steps[Instant]:
+    """When the newest change of a whole commit was recorded, or earlier; 0 if there is none."""
+    until = yield Fetch(sql.LAST_RECORDED)
+    newest = yield Fetch(sql_feed.NEWEST_CHANGE)
+    return min(Instant(until[0][0]), Instant(newest[0][0]))
+
+
+def changes_after(code: str, sequence: int, events_max: int) -> Steps[list[ChangeEvent]]:
+    """
+    See `Stream`; a change is told once its commit is whole.
+
+    Up to the last recorded time, which is read first, all is to be seen in every place.
+    """
+    until = yield Fetch(sql.LAST_RECORDED)
+    changes = yield Fetch(sql_feed.CHANGES_AFTER, (code, sequence, until[0][0], events_max))
+    places = sorted({tuple(change[-3:]) for change in changes})
+    rows = yield FetchEach(sql_feed.VERSION_CHANGED, places)
+    versions = {tuple(row[:3]): row[3:] for row in rows}
+    uploads = {upload_key for _, upload_key, _ in versions.values()}
+    names: dict[bytes, str] = dict((yield FetchEach(sql_why.REQUEST_ID, singly(uploads))))
+    return [
+        sql_feed.change_of(change, versions[place], names)
+        for change in changes
+        if (place := tuple(change[-3:])) in versions
+    ]
 
 
 def rows_of(statement: str, *values: Any) -> Steps[Sequence[Row]]:

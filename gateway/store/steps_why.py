@@ -36,9 +36,11 @@ def facts_of(
     return (yield from _of_people(people, moment, versions_max, ENROLLEES_EXPLAINED_MAX))
 
 
-def facts_of_person(person_key: PersonKey, versions_max: int, enrollees_max: int) -> Steps[Facts]:
-    """See `Explaining`."""
-    return (yield from _of_people((person_key,), END_OF_TIME, versions_max, enrollees_max))
+def facts_of_person(
+    person_key: PersonKey, versions_max: int, enrollees_max: int, known: Instant = END_OF_TIME
+) -> Steps[Facts]:
+    """See `Explaining`; as of an instant, included."""
+    return (yield from _of_people((person_key,), known, versions_max, enrollees_max))
 
 
 def _of_people(

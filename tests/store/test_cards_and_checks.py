@@ -14,10 +14,10 @@ from gateway.domain.compact import compact
 from gateway.domain.coverage import Enrolment
 from gateway.domain.identifiers import InsurerNumber
 from gateway.domain.period import Instant
+from gateway.store import postgres_cluster
 from gateway.store.memory import MemoryStore
 from gateway.store.migrate import migrate
 from gateway.store.port import Batch, CheckState, NewCard, NumberCheck, UploadKey, Writing
-from gateway.store.postgres import PostgresStore
 from gateway.store.records import encode_coverage
 from gateway.store.sqlite import SqliteStore
 from tests.store import postgres
@@ -35,7 +35,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         return
     if request.param == "postgres":
         async with postgres.database() as url:
-            there = await PostgresStore.elected(url, encode_coverage, "a test")
+            there = await postgres_cluster.elected(url, encode_coverage, "a test")
             yield there
             await there.close()
         return

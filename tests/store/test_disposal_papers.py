@@ -16,12 +16,12 @@ from gateway.domain.explanation import Facts
 from gateway.domain.feed import ChangeKind, EnrolleeChange
 from gateway.domain.period import Instant
 from gateway.domain.retention import NUMBER_CHECKS, REFUSED_LINES, SUPERSEDED, Disposal
+from gateway.store import postgres_cluster
 from gateway.store.by_steps import StepStore
 from gateway.store.memory import MemoryAccesses
 from gateway.store.migrate import migrate
 from gateway.store.port import Batch, CheckState, NumberCheck, RefusedLine, Upload
 from gateway.store.port_dispose import ended
-from gateway.store.postgres import PostgresStore
 from gateway.store.records import encode_coverage
 from gateway.store.sqlite import SqliteStore
 from gateway.usecases.dispose import PACE, Disposer, count_due
@@ -55,7 +55,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         await opened.close()
         return
     async with postgres.database() as url:
-        opened = await PostgresStore.elected(url, encode_coverage, "a test")
+        opened = await postgres_cluster.elected(url, encode_coverage, "a test")
         yield opened
         await opened.close()
 

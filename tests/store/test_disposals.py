@@ -23,12 +23,11 @@ from gateway.domain.coverage import Coverage, Enrolment
 from gateway.domain.identifiers import EnrolleeKey, InsuredId, PersonKey
 from gateway.domain.period import Instant
 from gateway.domain.retention import SUPERSEDED, Disposal, first_broken
-from gateway.store import sql_dispose, steps_dispose
+from gateway.store import postgres_cluster, sql_dispose, steps_dispose
 from gateway.store.by_steps import StepStore
 from gateway.store.memory import MemoryAccesses, MemoryStore
 from gateway.store.port import Batch
 from gateway.store.port_dispose import Sweep, ended
-from gateway.store.postgres import PostgresStore
 from gateway.store.records import encode_coverage
 from gateway.store.sqlite import SqliteStore
 from gateway.usecases.dispose import Pace
@@ -220,7 +219,7 @@ def test_every_table_of_facts_loses_something() -> None:
 async def test_a_server_forgets_as_a_file_does(seed: int) -> None:
     """The same life on a server loses the same records."""
     async with postgres.database() as url:
-        store = await PostgresStore.elected(url, encode_coverage, "a test")
+        store = await postgres_cluster.elected(url, encode_coverage, "a test")
         try:
             gone = await lived(seed, store)
         finally:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from gateway.domain.feed import OF_LINKS, ChangeKind, EnrolleeChange
 from gateway.domain.identifiers import EnrolleeKey, InsurerNumber, PersonKey
 from gateway.domain.period import Instant
+from gateway.store import postgres_cluster
 from gateway.store.memory import MemoryStore
 from gateway.store.news import NewsBook, NewsRules
 from gateway.store.port import Batch, NewLink, NewVersion, Writing
@@ -98,7 +99,7 @@ async def both(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         return
     if request.param == "postgres":
         async with postgres.database() as url:
-            there = await PostgresStore.elected(url, encode_coverage, "a test")
+            there = await postgres_cluster.elected(url, encode_coverage, "a test")
             changes = await PostgresChanges.opened(url)
             yield Both(there, changes)
             await changes.close()

@@ -14,11 +14,12 @@ from gateway.domain.coverage import Enrolment
 from gateway.domain.identifiers import InsurerNumber
 from gateway.domain.lag import Case, CaseKind, Stage
 from gateway.domain.period import Instant, day_start
+from gateway.store import postgres_cluster
 from gateway.store.memory import MemoryStore
 from gateway.store.migrate import migrate
 from gateway.store.port import Batch, CheckState, NewLink, NumberCheck, UploadKey, Writing
 from gateway.store.port_lag import CasesWanted, Filings
-from gateway.store.postgres import PostgresFilings, PostgresStore
+from gateway.store.postgres import PostgresFilings
 from gateway.store.records import encode_coverage
 from gateway.store.sqlite import SqliteFilings, SqliteStore, open_cases
 from gateway.store.steps_batch import Passed
@@ -56,7 +57,7 @@ async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         return
     if request.param == "postgres":
         async with postgres.database() as url:
-            there = await PostgresStore.elected(url, encode_coverage, "a test")
+            there = await postgres_cluster.elected(url, encode_coverage, "a test")
             cases = await PostgresFilings.opened(url)
             yield Kept(there, cases)
             await cases.close()

@@ -26,11 +26,11 @@ from gateway.domain.inquiry import (
 )
 from gateway.domain.overlap import OverlapState
 from gateway.domain.period import Instant
+from gateway.store import postgres_cluster
 from gateway.store.memory import MemoryStore
 from gateway.store.migrate import migrate
 from gateway.store.port import Batch, CollectionRow
 from gateway.store.port_insurers import Explaining, Lists
-from gateway.store.postgres import PostgresStore
 from gateway.store.records import encode_coverage
 from gateway.store.sqlite import SqliteStore
 from tests.store import postgres
@@ -65,7 +65,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         return
     if request.param == "postgres":
         async with postgres.database() as url:
-            there = await PostgresStore.elected(url, encode_coverage, "a test")
+            there = await postgres_cluster.elected(url, encode_coverage, "a test")
             yield there  # type: ignore[misc]  it has what `Store` says
             await there.close()
         return

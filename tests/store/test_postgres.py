@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from gateway.domain.errors import Unavailable
 from gateway.domain.period import Instant
-from gateway.store import sql, sql_feed
+from gateway.store import postgres_cluster, sql, sql_feed
 from gateway.store.migrate_postgres import migrate_postgres
 from gateway.store.port import Batch
 from gateway.store.postgres import PostgresReader, PostgresStore
@@ -38,7 +38,7 @@ async def url() -> AsyncIterator[str]:
 @pytest_asyncio.fixture
 async def store(url: str) -> AsyncIterator[PostgresStore]:
     """A fresh store."""
-    opened = await PostgresStore.elected(url, encode_coverage, "a test")
+    opened = await postgres_cluster.elected(url, encode_coverage, "a test")
     yield opened
     await opened.close()
 

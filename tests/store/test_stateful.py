@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from loadtests.state_engines import OnPostgres, OnSqlite
+from loadtests.state_engines import OnSqlite
 from loadtests.state_rules import machine, steadily
 from loadtests.state_world import Tally
 from tests.store import postgres
@@ -20,6 +20,6 @@ EXAMPLES = int(os.environ.get("ONSHI_HYPOTHESIS_EXAMPLES", "40"))
 TestSqliteStores = machine(Tally(), OnSqlite).TestCase
 TestSqliteStores.settings = steadily(EXAMPLES)
 
-TestAllStores = machine(Tally(), OnSqlite, lambda: OnPostgres(postgres.server())).TestCase
+TestAllStores = machine(Tally(), OnSqlite, postgres.engine).TestCase
 TestAllStores.settings = steadily(-(-EXAMPLES // 5))
 """Each run has a database of its own on a server, which takes a second of a slow machine."""
