@@ -2,9 +2,9 @@
 Whether a coordinator sends each statement where `loadtests.statement_guard` says it goes.
 
 Every statement of the store is planned, not run, with a value of each parameter's type. A routed
-one must be one task. A join of several steps must be refused, for that is why it is on the list: on
-one server it is a join, here an adapter goes step by step. One that concerns every place must be
-more than one task, or it need not be on a list.
+one must be one task. A join of several steps must be refused or ask every place, for that is why it
+is on the list: on one server it is a join, here an adapter goes step by step. One that concerns
+every place must be more than one task, or it need not be on a list.
 """
 
 from __future__ import annotations
@@ -71,12 +71,12 @@ def is_as_said(way: Way, plan: str | None) -> bool:
         plan: As EXPLAIN prints it; None if there is none.
     """
     if plan is None:
-        return way in {Way.STEPS, Way.EVERYWHERE}
+        return way is Way.STEPS
     tasks = [int(count) for count in _TASKS.findall(plan)]
     match way:
         case Way.ROUTED:
             return set(tasks) == {1} or (not tasks and "INSERT ... SELECT" in plan)
-        case Way.EVERYWHERE:
+        case Way.EVERYWHERE | Way.STEPS:
             return any(count > 1 for count in tasks)
         case _:
             return False

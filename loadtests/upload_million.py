@@ -8,7 +8,8 @@ the checker is shown a person nobody sent, a bad line that was not told and one 
 
     python -m loadtests.upload_million [--lines 1000000] [--numbered] [--without-bare] [--postgres]
 
-With `--postgres` the facts are on a server of their own, and the bare driver is COPY and upsert.
+With `--postgres`, or by `python -m loadtests.on_postgres upload_million`, the facts are on a server
+of their own, each run's in a database of its own, and the bare driver is COPY and upsert.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import sys
 import tempfile
 import time
@@ -27,6 +29,7 @@ from typing import TYPE_CHECKING, Final
 import grpc
 import msgspec
 
+from gateway.config import STORE_VARIABLE
 from gateway.v1 import coverage_pb2 as cov
 from gateway.v1.eligibility_pb2_grpc import EligibilityServiceStub
 from gateway.v1.types_pb2 import VALIDITY_VALID
@@ -43,7 +46,7 @@ from loadtests.bulk_place import (
 )
 from loadtests.kill_world import World
 from loadtests.places import channel_to
-from loadtests.postgres_place import Server
+from loadtests.postgres_place import Databases
 from loadtests.postgres_place import running as postgres
 
 if TYPE_CHECKING:
@@ -172,7 +175,7 @@ def has_grown(small: dict[str, float], large: dict[str, float]) -> list[str]:
     ]
 
 
-async def bare(root: Path, server: Server | None) -> Figures:
+async def bare(root: Path, server: Databases | None) -> Figures:
     """Let the bare driver write what the gateway wrote."""
     out = root / "bare.json"
     if server is None:
@@ -185,7 +188,7 @@ async def bare(root: Path, server: Server | None) -> Figures:
     return msgspec.json.decode(out.read_bytes(), type=Figures)
 
 
-async def show(lines: int, server: Server | None, *, is_numbered: bool, is_bare: bool) -> int:
+async def show(lines: int, server: Databases | None, *, is_numbered: bool, is_bare: bool) -> int:
     """Run everything; return the exit code."""
     stores = [None if server is None else await server.made(name) for name in ("small", "large")]
     with tempfile.TemporaryDirectory(prefix="onshi-bulk-") as scratch:
@@ -222,7 +225,11 @@ def main() -> None:
     parser.add_argument("--postgres", action="store_true", help="keep the facts on a server")
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(postgres()) if options.postgres else None
+        server: Databases | None = None
+        if STORE_VARIABLE in os.environ:
+            server = Databases(os.environ[STORE_VARIABLE].rpartition("/")[0])
+        elif options.postgres:
+            server = stack.enter_context(postgres())
         done = show(
             options.lines,
             server,

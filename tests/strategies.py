@@ -1,8 +1,8 @@
 """
 Hypothesis strategies for the domain's values: valid ones, and texts that are nearly valid.
 
-Valid strategies build values through their constructors, so they cannot drift from the rules.
-`small_*` strategies draw from few values on purpose, so that draws meet each other.
+Valid strategies build values through their constructors, so they cannot drift from the rules. Those
+that draw from few values, so that draws meet, are in `loadtests.store_draws`.
 """
 
 from __future__ import annotations
@@ -12,15 +12,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from gateway.domain.changes import (
-    CancelCover,
-    Change,
-    ChangeItems,
-    CorrectCover,
-    LoseCover,
-    NewCover,
-    Target,
-)
 from gateway.domain.coverage import (
     CardClassification,
     Coverage,
@@ -172,43 +163,3 @@ histories = st.builds(
     st.integers(1, 99),
     st.lists(enrolments, max_size=3, unique_by=lambda one: one.enrollee_key).map(tuple),
 )
-
-small_days = st.sampled_from([date(2025, month, 1) for month in (1, 4, 7, 10)])
-small_birth_dates = st.sampled_from([date(1950, 2, 28), date(1984, 2, 29)])
-small_insured_ids = st.builds(
-    InsuredId,
-    st.sampled_from([InsurerNumber("00138057"), InsurerNumber("01130012")]),
-    st.sampled_from(["", "記号", "ｷｺﾞｳ"]),
-    st.sampled_from(["1", "01", "１"]),
-    st.sampled_from([None, "01", "02"]),
-)
-small_targets = st.builds(Target, small_insured_ids, small_birth_dates, st.none() | small_days)
-
-small_items = st.fixed_dictionaries(
-    {"name": st.sampled_from(["甲", "乙"])}, optional={"copayment_ratio": st.sampled_from([20, 30])}
-)
-new_items = st.fixed_dictionaries(
-    {
-        "name": st.sampled_from(["甲", "乙"]),
-        "insurer_name": st.just("保険者"),
-        "sex": st.sampled_from(Sex),
-    }
-)
-
-small_new_covers = st.builds(
-    NewCover, st.builds(Target, small_insured_ids, small_birth_dates, small_days), new_items
-)
-
-
-def changes_of(targets: st.SearchStrategy[Target]) -> st.SearchStrategy[Change]:
-    """Every kind of change but links, about covers of which many may exist."""
-    optional_days = st.none() | small_days
-    return st.one_of(
-        st.builds(ChangeItems, targets, small_items),
-        st.builds(LoseCover, targets, small_days, st.sampled_from(LossReason)),
-        st.builds(CorrectCover, targets, small_items, optional_days, optional_days, st.booleans()),
-        st.builds(CancelCover, targets),
-    )
-
-
-small_changes: st.SearchStrategy[Change] = st.one_of(small_new_covers, changes_of(small_targets))

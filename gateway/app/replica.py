@@ -20,7 +20,8 @@ async def reader_of(settings: Settings) -> StepReader:
     Open what a read worker needs.
 
     With a replica, the log tells each minute how many lookups went where, how old the replica's
-    state was at most, and how often the replica failed and why.
+    state was at most, and how often the replica failed and why. A cluster has none: it is not used
+    there, and the log says so.
 
     Raises:
         StoreTooOld: As the engine's reader.
@@ -29,8 +30,12 @@ async def reader_of(settings: Settings) -> StepReader:
     """
     if settings.replica is None or settings.store is None:
         return await engine_of(settings).reader()
+    from gateway.store.postgres_cluster import is_cluster
     from gateway.store.postgres_replica import ReplicaReader, ReplicaRules
 
+    if await is_cluster(settings.store):
+        get_logger().warning("replica_not_used", kind="cluster")
+        return await engine_of(settings).reader()
     rules = ReplicaRules(settings.limits.replica_staleness_ms_max / 1000, elapsed_s, tell)
     return await ReplicaReader.beside(settings.store, settings.replica, sheet, rules)
 

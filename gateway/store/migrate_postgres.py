@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 import sqlalchemy as sa
 from alembic import command
 from sqlalchemy.exc import DBAPIError, ProgrammingError
@@ -44,7 +45,10 @@ async def migrate_postgres(
         OtherwiseDistributedError: As `distribution_statements`; nothing was changed.
         Unavailable: `STORE_UNAVAILABLE`.
     """
-    engine = create_async_engine(_driven(url), poolclass=sa.NullPool)
+    # The driver reads the address: it knows of several hosts, and of parameters like `sslmode`.
+    engine = create_async_engine(
+        "postgresql+asyncpg://", poolclass=sa.NullPool, async_creator=lambda: asyncpg.connect(url)
+    )
     try:
         async with engine.begin() as connection:
             await connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
@@ -62,11 +66,6 @@ async def migrate_postgres(
         await engine.dispose()
     if projection < PROJECTION_FORMAT:
         await _rebuild(url, render)
-
-
-def _driven(url: str) -> str:
-    """Name the driver in a database's address."""
-    return "postgresql+asyncpg://" + url.partition("://")[2]
 
 
 async def _is_cluster(connection: AsyncConnection) -> bool:

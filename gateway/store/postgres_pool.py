@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
@@ -43,6 +43,11 @@ A plan made while a table was small would read all of it, and would be kept when
 """
 
 QUERIES_A_CONNECTION_MAX: Final = 2**31 - 1
+_OPENED_WHEN_NEEDED: Final[dict[str, Any]] = {
+    "min_size": 0,
+    "statement_cache_size": STATEMENTS_CACHED,
+    "max_queries": QUERIES_A_CONNECTION_MAX,
+}
 IDLE_S_MAX: Final = 300.0
 """A connection nobody used for so long is closed, but for a writer's."""
 
@@ -79,6 +84,21 @@ class Places(Struct, frozen=True):
     """How long one statement, or getting a connection, may take."""
 
 
+class Beginning:
+    """Makes fresh connections ready to be used."""
+
+    def __init__(self, elect: Elect | None) -> None:
+        self._elect = elect
+        self.is_coordinated = False
+        """Whether a coordinator was found at their other end."""
+
+    async def begin(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        """Find out who is there, and raise if the connection may not be used."""
+        self.is_coordinated = bool(await connection.fetch(sql_cluster.BE_COORDINATED))
+        if self._elect is not None:
+            await self._elect(connection)
+
+
 class Inserted(Struct, frozen=True):
     """How rows of a statement are inserted all at once."""
 
@@ -102,8 +122,11 @@ class Pool:
             time. If that happened at a commit, it may have been kept all the same.
     """
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], places: Places) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool[asyncpg.Record], places: Places, beginning: Beginning
+    ) -> None:
         self._pool = pool
+        self._beginning = beginning
         self._wait_s = places.statement_s_max
         self._inserts: dict[str, Inserted] = {}
 
@@ -135,22 +158,21 @@ class Pool:
             StoreTooNew: A newer version of the gateway wrote it.
             Unavailable: `STORE_UNAVAILABLE`.
         """
+        beginning = Beginning(elect)
         with reaching():
             made = await asyncpg.create_pool(
                 url,
-                min_size=0,
+                **_OPENED_WHEN_NEEDED,
                 max_size=places.connections_max,
                 timeout=places.statement_s_max,
                 command_timeout=places.statement_s_max,
-                statement_cache_size=STATEMENTS_CACHED,
-                max_queries=QUERIES_A_CONNECTION_MAX,
                 max_inactive_connection_lifetime=0 if elect else IDLE_S_MAX,
-                init=partial(_begun, elect),
+                init=beginning.begin,
                 reset=_rolled_back,
                 server_settings=_session(application, schema),
             )
         assert made is not None
-        pool = cls(made, places)
+        pool = cls(made, places, beginning)
         try:
             if is_current:
                 await pool._require_current()
@@ -232,7 +254,9 @@ class Pool:
     async def _written(self, connection: Connection, statement: str, rows: Sequence[Row]) -> None:
         if not rows:
             return
-        if len(rows) == 1 or _INSERT.fullmatch(statement) is None:
+        # A coordinator plans many rows that may be there already anew for each shard: a second.
+        is_single = self._beginning.is_coordinated and "ON CONFLICT" in statement
+        if len(rows) == 1 or is_single or _INSERT.fullmatch(statement) is None:
             await connection.executemany(spelled(statement), rows)
             return
         if statement not in self._inserts:
@@ -260,13 +284,6 @@ def _session(application: str, schema: str | None) -> dict[str, str]:
     """What is said of a connection when it is opened."""
     path = {} if schema is None else {"search_path": f'{schema}, "$user", public'}
     return {"application_name": application, **_SESSION, **path}
-
-
-async def _begun(elect: Elect | None, connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Make a fresh connection ready to be used."""
-    await connection.execute(sql_cluster.BE_COORDINATED)
-    if elect is not None:
-        await elect(connection)
 
 
 @asynccontextmanager

@@ -25,13 +25,15 @@ ONE_SHARD_AT_A_TIME: Final = "SET LOCAL citus.multi_shard_modify_mode TO 'sequen
 
 BE_COORDINATED: Final = """
 SELECT set_config('plan_cache_mode', 'auto', false),
-    set_config('citus.override_table_visibility', 'off', false)
+    set_config('citus.override_table_visibility', 'off', false),
+    set_config('citus.multi_shard_modify_mode', 'sequential', false)
 FROM pg_extension WHERE extname = 'citus'
 """
 """
 Of a connection: a plan may differ by the keys it is for, since it says which places they are at.
 
-Hiding shards in the lists of tables costs a second where the driver asks what an array is.
+Hiding shards in the lists of tables costs a second where the driver asks what an array is. One
+connection for each shard, which is what rows are copied over else, costs another.
 """
 
 COMMITS: Final = "SELECT announced_time, last_recorded_time FROM meta WHERE meta_id = 1"

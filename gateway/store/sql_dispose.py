@@ -100,9 +100,8 @@ RETURNING upload_key, line_number, column_name, reason
 """
 
 REMOVE_CHECK: Final = """
-DELETE FROM number_checks WHERE enrollee_key = ? AND received_time = ? AND received_time < (
-    SELECT max(later.received_time) FROM number_checks AS later
-    WHERE later.enrollee_key = number_checks.enrollee_key
+DELETE FROM number_checks WHERE enrollee_key = ?1 AND received_time = ?2 AND received_time < (
+    SELECT max(later.received_time) FROM number_checks AS later WHERE later.enrollee_key = ?1
 )
 RETURNING enrollee_key, received_time
 """

@@ -37,7 +37,7 @@ from gateway.usecases.desk import Desk
 from gateway.usecases.door import Door
 from gateway.usecases.rehearsal import Rehearsal
 from gateway.usecases.upload_coverage import Receiver
-from tests.store.test_stateful import empty_database
+from loadtests.state_engines import empty_database
 from tests.usecases.registration import INSURER, LIMITS, NOW, a_file, caller, new
 
 INSTITUTION = "1319999999"

@@ -25,7 +25,7 @@ from gateway.store.migrate import migrate
 from gateway.store.records import encode_coverage
 from gateway.store.sqlite import SqliteStore
 from gateway.usecases.dispose import PACE, Disposer
-from tests.store.disposing import AT_ONCE, disposer_of, order_of
+from loadtests.disposing import AT_ONCE, disposer_of, order_of
 
 LOOKS = 500
 

@@ -33,8 +33,8 @@ from gateway.domain.coverage import (
 from gateway.domain.errors import Conflict, InvalidInput, Refusal
 from gateway.domain.individual_number import IndividualNumber, individual_check_digit
 from gateway.domain.period import Instant, Period, days_after
+from loadtests.store_draws import changes_of, new_items, small_days, small_insured_ids
 from tests.domain.covers import BORN, NOW, cover, insured
-from tests.strategies import changes_of, new_items, small_days, small_insured_ids
 
 LATER = Instant(NOW + 1)
 APRIL, JULY, OCTOBER = date(2025, 4, 1), date(2025, 7, 1), date(2025, 10, 1)

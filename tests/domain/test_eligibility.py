@@ -33,6 +33,7 @@ from gateway.domain.eligibility import (
 )
 from gateway.domain.identifiers import EnrolleeKey, InsuredId
 from gateway.domain.period import Instant, Period
+from loadtests.store_draws import small_birth_dates, small_days, small_insured_ids
 from tests.domain.covers import (
     ASSISTANCE,
     BORN,
@@ -44,7 +45,7 @@ from tests.domain.covers import (
     key,
     person,
 )
-from tests.strategies import histories, small_birth_dates, small_days, small_insured_ids
+from tests.strategies import histories
 
 ON = date(2026, 4, 15)
 LAST_YEAR, MARCH, TODAY, MAY = date(2025, 4, 1), date(2026, 3, 1), ON, date(2026, 5, 1)

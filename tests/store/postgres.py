@@ -16,20 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import count
 
-import asyncpg
-from sqlalchemy.dialects import postgresql
-
-from gateway.store.migrate_postgres import migrate_postgres
-from gateway.store.records import encode_coverage
-from gateway.store.schema import metadata_of
 from loadtests.postgres_place import Server, running
+from loadtests.state_engines import TEMPLATE, Engine, OnCluster, OnPostgres, prepare
+from loadtests.state_engines import dropped as forget
 
 CLUSTER = os.environ.get("ONSHI_TEST_CLUSTER")
-TEMPLATE = "migrated"
-NEW_META = """
-UPDATE meta SET last_recorded_time = 0, writer_life = '', disposed_before = 0,
-    lines_disposed_before = 0, announced_time = 0
-"""
 _numbers = count(1)
 _ended = contextlib.ExitStack()
 
@@ -39,13 +30,9 @@ def server() -> Server:
     """The server, started when it is first asked for; `stop` ends it."""
     started = _ended.enter_context(running(is_synced=False))
 
-    async def prepare() -> None:
-        await _told(started.url(), f"CREATE DATABASE {TEMPLATE}")
-        await migrate_postgres(started.url(TEMPLATE), encode_coverage)
-
     # In a thread of its own, because the caller's event loop may be running.
     with ThreadPoolExecutor(max_workers=1) as thread:
-        thread.submit(lambda: asyncio.run(prepare())).result()
+        thread.submit(lambda: asyncio.run(prepare(started))).result()
     return started
 
 
@@ -58,17 +45,20 @@ def stop() -> None:
 async def fresh() -> str:
     """Make an empty database of this version's form; give its address."""
     if CLUSTER is not None:
-        await _emptied(CLUSTER)
+        await OnCluster(CLUSTER).make()
         return CLUSTER
-    name = f"of_a_test_{next(_numbers)}"
-    await _told(server().url(), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    return server().url(name)
+    return await server().made(f"of_a_test_{next(_numbers)}", TEMPLATE)
+
+
+def engine() -> Engine:
+    """Where the state machine's store on a server is."""
+    return OnPostgres(server()) if CLUSTER is None else OnCluster(CLUSTER)
 
 
 async def dropped(url: str) -> None:
     """Forget a database."""
     if CLUSTER is None:
-        await _told(server().url(), f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+        await forget(server(), url.rpartition("/")[2])
 
 
 @contextlib.asynccontextmanager
@@ -77,21 +67,3 @@ async def database() -> AsyncIterator[str]:
     url = await fresh()
     yield url
     await dropped(url)
-
-
-async def _emptied(url: str) -> None:
-    """Leave no row in a cluster's tables, and `meta` as the migration made it."""
-    await migrate_postgres(url, encode_coverage)
-    quoted = postgresql.dialect().identifier_preparer.format_table
-    tables = [one for one in metadata_of("postgresql").sorted_tables if one.name != "meta"]
-    emptying = [f"DELETE FROM {quoted(table)}" for table in tables]  # noqa: S608  our own tables
-    await _told(url, *emptying, NEW_META)
-
-
-async def _told(url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()

@@ -57,11 +57,12 @@ def test_each_type_has_a_value(kind: str, expected: str) -> None:
         (Way.STEPS, "Task Count: 1", False),
         (Way.EVERYWHERE, "Task Count: 64", True),
         (Way.EVERYWHERE, "Task Count: 1", False),
-        (Way.EVERYWHERE, None, True),
+        (Way.STEPS, "Task Count: 1\nTask Count: 64", True),
+        (Way.EVERYWHERE, None, False),
     ],
 )
 def test_a_plan_is_held_against_what_is_said(way: Way, plan: str | None, *, expected: bool) -> None:
-    """One task for a routed statement, none at all for a join of steps, more for every place."""
+    """One task for a routed statement, more for every place, more or none for a join of steps."""
     assert expected == is_as_said(way, plan)
 
 

@@ -26,6 +26,7 @@ from gateway.store.records import encode_coverage
 from gateway.store.sqlite import SqliteStore
 from gateway.usecases.dispose import PACE, Disposer, count_due
 from gateway.usecases.upload_coverage import are_lines_disposed
+from loadtests.disposing import AT_ONCE, LATER, disposed, disposer_of, order_of
 from tests.store import postgres
 from tests.store.batches import (
     BIRTH_DATE,
@@ -40,7 +41,6 @@ from tests.store.batches import (
     next_version,
     person,
 )
-from tests.store.disposing import AT_ONCE, LATER, disposed, disposer_of, order_of
 
 LINES = [RefusedLine(2, "name", "ITEM_MISSING"), RefusedLine(3, "", "LINE_BROKEN")]
 

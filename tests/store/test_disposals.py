@@ -31,6 +31,8 @@ from gateway.store.port_dispose import Sweep, ended
 from gateway.store.records import encode_coverage
 from gateway.store.sqlite import SqliteStore
 from gateway.usecases.dispose import Pace
+from loadtests.disposing import disposed, order_of
+from loadtests.state_engines import empty_database
 from tests.store import postgres
 from tests.store.batches import (
     BIRTH_DATE,
@@ -42,8 +44,7 @@ from tests.store.batches import (
     next_version,
     person,
 )
-from tests.store.disposing import KilledError, Mortal, disposed, order_of
-from tests.store.test_stateful import empty_database
+from tests.store.disposing import KilledError, Mortal
 
 EXAMPLES = int(os.environ.get("ONSHI_HYPOTHESIS_EXAMPLES", "40"))
 CARDS = [insured_id(number=str(number)) for number in range(5)]

@@ -26,6 +26,7 @@ from gateway.store.postgres import PostgresChanges, PostgresStore
 from gateway.store.records import encode_coverage
 from gateway.store.sqlite import SqliteChanges, SqliteStore
 from gateway.store.trail import _ADD_ASKED, Trail
+from loadtests.state_engines import empty_database
 from tests.store import postgres
 from tests.store.batches import (
     INSURER,
@@ -36,7 +37,7 @@ from tests.store.batches import (
     next_version,
     person,
 )
-from tests.store.test_stateful import EXAMPLES, empty_database
+from tests.store.test_stateful import EXAMPLES
 
 OTHER = InsurerNumber("00138057")
 CODE = INSURER.zero_padded

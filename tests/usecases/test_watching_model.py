@@ -41,8 +41,9 @@ from gateway.usecases.context import Caller, Context
 from gateway.usecases.door import Door
 from gateway.usecases.watch_changes import ChangeWatch, Page
 from gateway.usecases.watchers import Watchers, WatchLimits
+from loadtests.state_engines import empty_database
 from tests.store.batches import INSURER, UPLOAD_KEY, cover, enrollee, next_version, person
-from tests.store.test_stateful import EXAMPLES, empty_database
+from tests.store.test_stateful import EXAMPLES
 
 INSURERS = (INSURER, InsurerNumber("00138057"))
 ADAPTERS = ("memory", "sqlite")
