@@ -68,6 +68,8 @@ class Server(Databases):
     """
     One server with a directory and a port of its own; it is not running until `start`.
 
+    A directory that had a server has its databases still.
+
     Args:
         is_synced: Whether commits are synced. Without, a power cut may lose them, a kill may not.
 
@@ -86,10 +88,13 @@ class Server(Databases):
         super().__init__(f"postgresql://{USER}@127.0.0.1:{self.port}")
         directory.chmod(0o755)
         self._data = directory / "data"
-        self._data.mkdir(mode=0o700)
-        if self._as_user is not None:
-            shutil.chown(self._data, self._as_user)
-        self._fill()
+        self.settings: dict[str, str] = {}
+        """Settings of its own for the next start."""
+        if not self._data.exists():
+            self._data.mkdir(mode=0o700)
+            if self._as_user is not None:
+                shutil.chown(self._data, self._as_user)
+            self._fill()
 
     def start(self) -> None:
         """
@@ -107,6 +112,13 @@ class Server(Databases):
                 time.sleep(_POLL_S)
             time.sleep(_POLL_S)  # Of a killed one, children may need a moment to go.
         raise ServerLostError((self._directory / "log").read_text()[-2_000:])
+
+    def processes(self) -> list[int]:
+        """The server and all of its processes."""
+        assert self._process is not None
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [pid, *map(int, children)]
 
     def stop(self) -> None:
         """Stop it in good order, its clients cut off; nothing happens if it does not run."""
@@ -139,10 +151,7 @@ class Server(Databases):
         )  # fmt: skip
 
     def _signal(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        pid = self._process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for one in (pid, *map(int, children)):
+        for one in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one, number)
 
@@ -153,6 +162,7 @@ class Server(Databases):
             "unix_socket_directories": "",
             "max_connections": "200",
             "fsync": "on" if self.is_synced else "off",
+            **self.settings,
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self._directory / "log").open("ab") as log:

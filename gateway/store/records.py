@@ -14,7 +14,7 @@ import msgspec
 from gateway.domain.compact import CompactHistory
 from gateway.domain.coverage import Coverage, History
 
-SCHEMA_REVISION: Final = "0006"
+SCHEMA_REVISION: Final = "0007"
 """The last migration. Revisions are named so that a later one sorts later."""
 
 PROJECTION_FORMAT: Final = 1

@@ -77,7 +77,13 @@ def _large(name: str, *, is_primary: bool = False, is_optional: bool = False) ->
 _time = _large
 
 
-ENROLLEES: Final = Table("enrollees", METADATA, _key("enrollee_key"), _text("insurer_number"))
+ENROLLEES: Final = Table(
+    "enrollees",
+    METADATA,
+    _key("enrollee_key"),
+    _text("insurer_number"),
+    sqlite_with_rowid=False,
+)
 
 COVER_VERSIONS: Final = Table(
     "cover_versions",
@@ -103,6 +109,7 @@ LINKS: Final = Table(
     _time("recorded_time", is_primary=True),
     _time("superseded_time", is_optional=True),
     _count("is_numbered"),
+    sqlite_with_rowid=False,
 )
 
 ENROLLEE_PEOPLE: Final = Table(
@@ -130,8 +137,11 @@ PEOPLE: Final = Table(
     _count("version"),
     Column("compact", LargeBinary, nullable=False),
     Column("history", LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
 )
+"""
+With rowids, because its rows may be long: without them SQLite puts what a row has over about 1,000
+bytes into pages of its own (decision 0031).
+"""
 
 NUMBER_CHECKS: Final = Table(
     "number_checks",
@@ -162,6 +172,7 @@ NUMBER_CHECKS: Final = Table(
         "checked_time",
         **_where("state IN (2, 3) AND mismatches <> ''"),
     ),
+    sqlite_with_rowid=False,
 )
 
 CARDS: Final = Table(
