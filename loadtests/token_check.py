@@ -149,7 +149,7 @@ async def upload(
 
     async with channel_to(world.root, world.port, f"insurer-{insurer}") as channel:
         async for answer in CoverageServiceStub(channel).UploadCoverage(
-            requests(), timeout=DEADLINE_S * 10
+            requests(), timeout=DEADLINE_S * 10, wait_for_ready=True
         ):
             if answer.HasField("report"):
                 return answer.report
