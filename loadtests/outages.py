@@ -58,6 +58,8 @@ from simulators.people import Row, lines_of
 VALID, LOST, MOVED, UNKNOWN = 1, 2, 3, 4
 SHOWN_MAX: Final = 5
 CHUNK_BYTES: Final = 16 * 1024
+APPLYING_S_MAX: Final = 60.0
+"""How long the sender may take to go on after the writer was killed."""
 ASKERS: Final = 2
 CUT_UPLOAD: Final = "outage-cut"
 
@@ -260,18 +262,33 @@ def kill(world: OutageWorld) -> bool:
     return pid is not None
 
 
-async def writer_is_back(world: OutageWorld) -> bool:
-    """Wait until insurers are answered again; whether the cut upload is still under way."""
+async def writer_is_back(world: OutageWorld) -> None:
+    """Wait until insurers are answered again; that there is no such upload is an answer."""
     async with world.channel(f"insurer-{NEW}") as channel:
         stub = CoverageServiceStub(channel)
         while True:
             try:
-                asked = coverage_pb2.GetUploadRequest(request_id=CUT_UPLOAD)
-                return not (await stub.GetUpload(asked)).HasField("report")
+                await stub.GetUpload(coverage_pb2.GetUploadRequest(request_id=CUT_UPLOAD))
             except grpc.aio.AioRpcError as error:
-                if error.code() is grpc.StatusCode.NOT_FOUND:
-                    return True
-            await asyncio.sleep(0.05)
+                if error.code() is not grpc.StatusCode.NOT_FOUND:
+                    await asyncio.sleep(0.05)
+                    continue
+            return
+
+
+async def is_being_applied(world: OutageWorld) -> bool:
+    """Wait until the lines of the cut upload are applied; False if that was over already."""
+    until = time.monotonic() + APPLYING_S_MAX
+    async with world.channel(f"insurer-{NEW}") as channel:
+        stub = CoverageServiceStub(channel)
+        asked = coverage_pb2.GetUploadRequest(request_id=CUT_UPLOAD)
+        while time.monotonic() < until:
+            with suppress(grpc.aio.AioRpcError):  # The writer is not back, or knows of no upload.
+                upload = await stub.GetUpload(asked)
+                if upload.lines_total or upload.HasField("report"):
+                    return not upload.HasField("report")
+            await asyncio.sleep(0.005)
+    return False
 
 
 def strangers(lines: int, today: date) -> list[Row]:
@@ -291,10 +308,8 @@ async def kill_twice(world: OutageWorld, receiving_s: float) -> int:
     """Kill the writer while bytes come, and while lines are applied; give how often."""
     await asyncio.sleep(receiving_s)
     kills = kill(world)
-    await writer_is_back(world)
-    await asyncio.sleep(0.4)
-    is_under_way = await writer_is_back(world)
-    return kills + (kill(world) and is_under_way)
+    is_applying = await is_being_applied(world)
+    return kills + (is_applying and kill(world))
 
 
 async def writer_restarted(world: OutageWorld, lines: int) -> bool:
