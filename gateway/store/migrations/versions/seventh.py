@@ -74,6 +74,6 @@ def _anew(name: str, *columns: sa.Column[Any], **kind: bool) -> None:
     names = ", ".join(one.name for one in made.columns)
     key = ", ".join(one.name for one in made.primary_key.columns)
     op.execute(
-        f"INSERT INTO {name} ({names}) SELECT {names} FROM {name}_before ORDER BY {key}"  # noqa: S608
+        f"INSERT INTO {name} ({names}) SELECT {names} FROM {name}_before ORDER BY {key}"  # noqa: S608  our own names
     )
     op.drop_table(f"{name}_before")
