@@ -188,6 +188,7 @@ class ServerPlaces(Places):
 
     def __init__(self, folder: Path, template: Template) -> None:
         super().__init__(folder, template)
+        folder.chmod(0o755)  # The server runs as another user, who must come through.
         directory = folder / "server"
         directory.mkdir(exist_ok=True)
         self._server = Server(directory)
